@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Our own mistakes. A failed CHECK ends the process with file and line, in production too: going on with a state
+ * that cannot be is worse than a restart, which the keeper gives within milliseconds. */
+#ifndef DROVER_BASE_CHECK_H
+#define DROVER_BASE_CHECK_H
+
+#include <stdint.h>
+
+#define CHECK(condition)                                                                                     \
+    do {                                                                                                     \
+        if (__builtin_expect(!(condition), 0))                                                               \
+            check_failed(__FILE__, __LINE__, #condition);                                                    \
+    } while (0)
+
+#define UNREACHABLE() check_failed(__FILE__, __LINE__, "unreachable")
+
+/* A struct whose first member is `uint32_t tag` can be told by its callbacks: CHECKs that `pointer` is one. */
+#define tagged(pointer, wanted)                                                                              \
+    __extension__({                                                                                          \
+        CHECK((pointer) != 0 && *(const uint32_t *)(const void *)(pointer) == (uint32_t)(wanted));           \
+        (pointer);                                                                                           \
+    })
+
+/* The struct of `type` whose `member` is at `pointer`. */
+#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+_Noreturn void check_failed(const char *file, int line, const char *what);
+
+#endif

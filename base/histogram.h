@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Log-linear histogram of microseconds: 8 steps per power of two, so at most 12.5% off. One writer thread; readers
+ * on other threads merge it (relaxed atomics). */
+#ifndef DROVER_BASE_HISTOGRAM_H
+#define DROVER_BASE_HISTOGRAM_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define HISTOGRAM_STEPS 8
+#define HISTOGRAM_CELLS (40 * HISTOGRAM_STEPS)
+
+struct histogram {
+    _Atomic uint64_t count, sum;
+    _Atomic uint64_t cells[HISTOGRAM_CELLS];
+};
+void histogram_add(struct histogram *histogram, uint64_t value);
+void histogram_merge(struct histogram *into, const struct histogram *from);
+uint64_t histogram_quantile(const struct histogram *histogram, double quantile); /* upper edge of the cell; 0 when empty */
+
+#endif
