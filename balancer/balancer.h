@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The door: who should answer. No sockets, no event loop, no I/O; every function may be called on any thread.
+ *
+ *   pool_take ----> PICK_TAKEN: a place is held -> pool_outcome (once, at the response head or failure) -> place_release
+ *        \--------> PICK_WAIT:  pool_wait -> waiter.on_granted (on the releasing thread) or pool_leave
+ */
+#ifndef DROVER_BALANCER_BALANCER_H
+#define DROVER_BALANCER_BALANCER_H
+
+#include "balancer/slots.h"
+#include "base/address.h"
+#include "base/list.h"
+#include "config/config.h"
+
+/* A place that answers. Made by the control thread, one for each process of a worker (a replacement is another backend in the
+ * same slot) or each address of a server; reference-counted; outlives snapshots. */
+struct backend {
+    /* constant */
+    struct slots *slots;
+    int slot;
+    uint32_t generation;    /* of the slot, for workers */
+    unsigned weight;
+    bool is_worker;
+    char name[SLOT_NAME_MAX];
+    char authority[ADDRESS_TEXT]; /* address as text, for logs */
+    struct address address;
+
+    _Alignas(64) _Atomic uint32_t references;
+    _Atomic bool closed;           /* gets nothing new: dead, draining or removed */
+
+    /* Ejection (ejection.c). */
+    _Atomic uint32_t fails;        /* in the present window */
+    _Atomic uint64_t window_us;    /* when it began */
+    _Atomic uint64_t ejected_until_us; /* 0: not ejected */
+    _Atomic uint32_t trial;        /* 1: the one trial request is under way */
+    _Atomic uint32_t ejections;    /* in a row */
+    _Atomic uint32_t needs_probe;  /* local worker: a connect probe has to come before the trial; cleared by backend_probed */
+    _Atomic uint64_t head_us;      /* when it last gave anybody a response head */
+    _Atomic uint64_t joined_us;    /* for slow_start; 0 = from the start of the engine: no ramp */
+
+    /* What the proxy learns about its keep-alive. */
+    _Atomic uint32_t idle_limit_ms; /* idle links are closed after this; 0 = not known */
+    _Atomic uint32_t stale_streak;  /* reused links that closed under a request, in a row; from 3 on: fresh links only */
+};
+
+struct backend *backend_new(struct slots *slots, int slot, const struct address *address, unsigned weight);
+struct backend *backend_ref(struct backend *backend);
+void backend_unref(struct backend **backend);
+void backend_close(struct backend *backend);        /* nothing new goes there, at once, whatever snapshot is in use */
+bool backend_is_ejected(const struct backend *backend);
+unsigned backend_requests(const struct backend *backend); /* in flight in its slot, all engines */
+unsigned backend_tunnels(const struct backend *backend);
+void backend_probed(struct backend *backend, bool fit, uint64_t now_us); /* the connect probe's answer */
+
+/* A pool's backends and policy: an immutable set. The next set of the same pool shares `queue`, counters and budget with this one. */
+struct pool_shared;
+struct pool {
+    _Atomic uint32_t references;
+    struct config *config_owner;
+    const struct pool_config *config;
+    struct slots *slots;
+    unsigned engine;              /* whose lanes its places are counted in */
+    struct pool_shared *shared;
+    unsigned count;
+    struct backend *backends[];   /* by slot number */
+};
+
+/* `previous` (may be NULL) is the set that this one follows: it must be of the same pool name. Takes its own references. */
+struct pool *pool_new(struct config *config, const struct pool_config *pool_config, struct slots *slots, unsigned engine,
+                      struct pool *previous, struct backend *const *backends, unsigned count);
+struct pool *pool_ref(struct pool *pool);
+void pool_unref(struct pool **pool);
+/* This set is the one that freed places are handed out of, from now on; those who wait are served with what it has free. */
+void pool_publish(struct pool *pool, uint64_t now_us);
+void pool_tick(struct pool *pool, uint64_t now_us); /* once a second, control thread: retry budget */
+
+enum place_kind { PLACE_REQUEST, PLACE_TUNNEL };
+struct place {
+    struct backend *backend;  /* referenced; NULL: no place is held */
+    struct pool_shared *shared; /* referenced */
+    unsigned engine;
+    enum place_kind kind;
+    bool is_trial;
+};
+
+struct pick {
+    enum place_kind kind;
+    uint64_t hash;                 /* of the client, header or cookie, when the pool's balance is hash */
+    uint64_t now_us;
+    struct backend *const *tried;  /* not these again */
+    unsigned tried_count;
+};
+enum pick_result { PICK_TAKEN, PICK_WAIT };
+/* PICK_WAIT: every worker is full, or none is up, or others wait already. Uses the newest published set of the pool. */
+enum pick_result pool_take(struct pool *pool, const struct pick *pick, struct place *place);
+/* The answer was not 101: the place turns from one of a tunnel into one of a request. */
+void place_becomes_request(struct place *place);
+/* Gives the place up; hands it to the first in line when somebody waits. */
+void place_release(struct place *place, uint64_t now_us);
+
+enum wait_result { WAIT_QUEUED, WAIT_TAKEN, WAIT_FULL };
+enum waiter_state { WAITER_IDLE, WAITER_WAITING, WAITER_GRANTED };
+struct waiter {
+    struct list node;
+    enum waiter_state state;   /* guarded by the queue's mutex */
+    struct pick pick;          /* tried must stay valid while waiting */
+    struct place place;        /* once granted */
+    uint64_t since_us;
+    void (*on_granted)(struct waiter *waiter); /* on the thread that freed the place, without locks held: post a message */
+};
+enum wait_result pool_wait(struct pool *pool, struct waiter *waiter);
+/* Leaves the queue. False: a place was granted already and its message is on its way; it belongs to who receives that. */
+bool pool_leave(struct pool *pool, struct waiter *waiter);
+unsigned pool_queued(const struct pool *pool);
+
+enum outcome {
+    OUTCOME_ANSWERED, /* one whole response head */
+    OUTCOME_FAILED,   /* as behaviour.md section 4 defines a failure */
+    OUTCOME_UNDECIDED /* the client went away, or our own doing: decides nothing, the next trial may go */
+};
+/* Once for each place. Ejects, ends an ejection, lets the next trial go. */
+void pool_outcome(struct pool *pool, struct place *place, enum outcome outcome, uint64_t now_us);
+
+/* The retry budget: a fifth of the last ten seconds' requests, at least 20. */
+void pool_count_request(struct pool *pool, unsigned loop);
+bool pool_may_retry(struct pool *pool, uint64_t now_us);
+
+#endif

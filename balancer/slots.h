@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The slot table: one MAP_SHARED anonymous mapping that the keeper makes before its first fork; the keeper and every engine see
+ * the same memory. A slot is a worker's (or a fixed server's) numbered place in its pool: web.3. Its counts, name and port outlive the process in
+ * it, and an engine that crashes. Nothing in here is a pointer.
+ *
+ * The places that are taken at a slot are one 64-bit word with a lane for each engine and kind, so that choosing and taking is
+ * one compare-and-swap that is exact across all loops and both engines, and an engine's lanes can be zeroed when it dies:
+ *
+ *     63      48 47      32 31      16 15       0
+ *     | tunnels 1 | requests 1 | tunnels 0 | requests 0 |        (engine 1)          (engine 0)
+ */
+#ifndef DROVER_BALANCER_SLOTS_H
+#define DROVER_BALANCER_SLOTS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define SLOTS_MAX       1024
+#define ENGINES_MAX     2
+#define LOOPS_MAX       64
+#define LANE_MAX        65535u
+#define SLOT_NAME_MAX   80
+#define SLOT_OUTPUT_MAX 4096
+
+enum worker_state { /* behaviour.md section 7; `ejected` is the balancer's word, not a state of the process */
+    WORKER_ABSENT,   /* nobody sits in the slot */
+    WORKER_STARTING,
+    WORKER_HEALTHY,
+    WORKER_DRAINING, /* gets nothing new, finishes what it has */
+    WORKER_STOPPING, /* was sent the stop signal */
+    WORKER_BACKOFF,  /* died; the next start waits */
+};
+
+struct slot {
+    /* Written once by who claims it (slots_claim), before `claimed` is 2; constant until slots_free. */
+    _Atomic uint32_t claimed; /* 0 free, 1 being claimed, 2 in use */
+    bool is_worker;           /* else a fixed server */
+    unsigned number;          /* 1 ... ; servers: 1 ... in order of appearance */
+    char pool[64];
+    char name[SLOT_NAME_MAX]; /* "web.3" */
+
+    /* Written by the keeper. */
+    _Alignas(64) _Atomic int32_t pid; /* 0: no process */
+    _Atomic uint32_t generation;      /* counts the processes that sat here */
+    _Atomic uint64_t started_us;      /* monotonic */
+    _Atomic uint32_t port;            /* reserved for this slot; 0 = none */
+    _Atomic int32_t exit_status;      /* of the last process, as waitpid gives it */
+
+    /* Written by the control thread of the engine that decides. */
+    _Alignas(64) _Atomic uint32_t state; /* enum worker_state */
+    _Atomic uint64_t state_since_us;
+    _Atomic uint32_t crashes;            /* in a row, for the backoff */
+    _Atomic uint32_t retiring;           /* 1: is to go when it holds nothing; survives an engine's crash */
+    _Atomic uint64_t memory;             /* proportional set size, bytes; 0 = not measured */
+
+    /* Written by the loops. */
+    _Alignas(64) _Atomic uint64_t requests; /* heads that were answered, ever */
+    _Atomic uint64_t fails;                 /* failures as section 4 defines them, ever */
+
+    /* Written by the keeper: the last lines of output, oldest first, each ended by \n; begins at a line's start. */
+    _Alignas(64) _Atomic uint32_t output_size;
+    char output[SLOT_OUTPUT_MAX];
+};
+
+struct engine_column {
+    _Alignas(64) _Atomic int32_t pid;   /* 0: free */
+    _Atomic uint32_t connections;       /* client connections open, all loops */
+    _Atomic uint32_t serving;           /* 1: accepts */
+    _Atomic uint32_t loops;             /* how many beats below count: loops + the control thread (beat 0) */
+    _Atomic uint64_t beats[LOOPS_MAX + 1]; /* monotonic ms of each thread's last sign of life */
+};
+
+struct slots {
+    struct engine_column engines[ENGINES_MAX];
+    _Alignas(64) _Atomic uint64_t counts[SLOTS_MAX];
+    struct slot slot[SLOTS_MAX];
+};
+
+struct slots *slots_new(void); /* the mapping, zeroed */
+void slots_free_all(struct slots **slots);
+
+/* The slot of that pool and number, claimed now when it is free so far; -1 when the table is full. Any process, any thread. */
+int slots_claim(struct slots *slots, const char *pool, unsigned number, bool is_worker);
+int slots_find(const struct slots *slots, const char *pool, unsigned number, bool is_worker);
+void slots_release(struct slots *slots, int index); /* nobody sits in it and nothing is held there */
+void slots_zero_column(struct slots *slots, unsigned engine); /* an engine died: what it held is free */
+
+static inline unsigned counts_requests(uint64_t word)
+{
+    return (unsigned)(word & 0xffff) + (unsigned)(word >> 32 & 0xffff);
+}
+static inline unsigned counts_tunnels(uint64_t word)
+{
+    return (unsigned)(word >> 16 & 0xffff) + (unsigned)(word >> 48);
+}
+
+#endif
