@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The door: is it fit? Probes run on the control thread's loop. */
+#ifndef DROVER_HEALTH_HEALTH_H
+#define DROVER_HEALTH_HEALTH_H
+
+#include "base/address.h"
+#include "base/loop.h"
+#include "config/config.h"
+
+enum probe_result { PROBE_FIT, PROBE_UNFIT };
+
+/* What a probe asks. Readiness: one whole HTTP response head; 2xx or 3xx at `path`, else any status to HEAD /
+ * (behaviour.md section 4: that it accepts proves nothing). Connect only: `connect_only`. */
+struct probe_question {
+    struct address address;
+    const char *path;      /* NULL or "": HEAD / and any status; copied */
+    const char *host;      /* for the Host field; copied */
+    unsigned timeout_ms;
+    bool connect_only;
+};
+
+/* One check. Calls back exactly once unless probe_cancel'led; `why` is a few words when unfit ("refused", "status 500", "no answer in 2000 ms"). */
+struct probe;
+struct probe *probe_start(struct loop *loop, const struct probe_question *question,
+                          void (*on_result)(void *argument, enum probe_result result, const char *why), void *argument);
+void probe_cancel(struct probe **probe);
+
+/* A backend under watch: probed every interval, its verdict by rise and fall. */
+struct health_watch;
+struct health_watch *health_watch_start(struct loop *loop, const struct probe_question *question,
+                                        const struct pool_config *config, bool fit_at_first,
+                                        void (*on_change)(void *argument, bool fit, const char *why), void *argument);
+void health_watch_stop(struct health_watch **watch);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The door: the fleet of a launched pool. It compares the workers that are wanted with those that are present, orders a start or a stop from the
+ * keeper, and says by callback what changed. Control thread only. It knows no sockets and no probes: who owns it asks whether a worker is ready
+ * (on_probe_wanted) and tells (fleet_worker_ready). */
+#ifndef DROVER_WORKERS_FLEET_H
+#define DROVER_WORKERS_FLEET_H
+
+#include "balancer/balancer.h"
+#include "base/loop.h"
+#include "config/config.h"
+
+struct fleet;
+
+struct fleet_callbacks {
+    /* The set of healthy workers changed: make the next pool of fleet_backends and publish it. */
+    void (*on_members)(struct fleet *fleet, void *owner);
+    /* A process was started (or adopted while starting): probe it until it answers, then call fleet_worker_ready with this slot and generation.
+     * Again with wanted = false when that has become pointless. */
+    void (*on_probe_wanted)(struct fleet *fleet, int slot, uint32_t generation, const struct address *address, bool wanted,
+                            void *owner);
+    /* Close what tunnels remain on this backend (its drain_tunnel is over or nearly), with close code 1012, spread over `over_ms`. */
+    void (*on_close_tunnels)(struct fleet *fleet, struct backend *backend, unsigned over_ms, void *owner);
+    /* Idle links to it are to be closed: it leaves or is dead. */
+    void (*on_backend_gone)(struct fleet *fleet, struct backend *backend, void *owner);
+};
+
+/* Adopts whatever processes the slot table shows for this pool (an engine before this one started them). Takes a reference to config.
+ * `orders` is the descriptor of orders.h. */
+struct fleet *fleet_new(struct loop *loop, struct config *config, const struct pool_config *pool, struct slots *slots,
+                        int orders, pid_t keeper, const struct fleet_callbacks *callbacks, void *owner);
+void fleet_free(struct fleet **fleet);  /* stops nothing: the workers are the keeper's */
+/* The pool in a newly adopted configuration; workers whose command etc. changed are replaced one by one, new one ready first. */
+void fleet_adopt(struct fleet *fleet, struct config *config, const struct pool_config *pool);
+/* No longer in the file: drains and stops all, then calls on_members for the last time with none left: fleet_is_empty. */
+void fleet_abandon(struct fleet *fleet);
+bool fleet_is_empty(const struct fleet *fleet);
+
+const char *fleet_name(const struct fleet *fleet);
+const struct pool_config *fleet_config(const struct fleet *fleet);
+unsigned fleet_wanted(const struct fleet *fleet);
+bool fleet_is_overridden(const struct fleet *fleet);   /* by `drover scale` */
+void fleet_scale(struct fleet *fleet, unsigned count); /* until fleet_scale_clear or until `workers` changes in the file */
+void fleet_scale_clear(struct fleet *fleet);
+bool fleet_drain(struct fleet *fleet, unsigned number); /* retire this worker and start another in its place; false: no such worker */
+/* The healthy ones, by slot number: borrowed until the next change. */
+struct backend *const *fleet_backends(const struct fleet *fleet, unsigned *count);
+
+/* What the world tells it. */
+void fleet_worker_ready(struct fleet *fleet, int slot, uint32_t generation);
+void fleet_worker_unfit(struct fleet *fleet, int slot, uint32_t generation, const char *why); /* a live probe's verdict: out of the choice */
+void fleet_worker_fit(struct fleet *fleet, int slot, uint32_t generation);
+void fleet_worker_ejected_again(struct fleet *fleet, int slot, uint32_t generation); /* ejected twice in a row: replace it, new one first */
+void fleet_on_started(struct fleet *fleet, int slot, uint32_t generation, pid_t pid);
+void fleet_on_start_failed(struct fleet *fleet, int slot, int error);
+void fleet_on_exited(struct fleet *fleet, int slot, uint32_t generation, int status);
+/* Periodic: several times a second. Ends of drains, time-outs, backoffs. */
+void fleet_tick(struct fleet *fleet, uint64_t now_us);
+/* For a stop of drover: nothing is started any more. */
+void fleet_freeze(struct fleet *fleet);
+
+#endif
