@@ -7,11 +7,12 @@
 
 #include <stdint.h>
 
-void clock_update(void);        /* called by the loop at the start of each turn */
+void clock_update(void);        /* by the loop before each turn: the next question reads the time, the turn's others repeat it */
+void clock_uncached(void);      /* by the loop when it ends: every question reads the time, as on threads without a loop */
 uint64_t clock_us(void);        /* monotonic microseconds */
 uint64_t clock_ms(void);        /* monotonic milliseconds */
 uint64_t clock_wall_us(void);   /* microseconds since the epoch */
 uint64_t clock_precise_us(void); /* monotonic, not cached */
-void clock_pretend(uint64_t now_us); /* tests: this thread's clock stands at now_us until 0 is given */
+void clock_pretend(uint64_t now_us); /* tests: all clocks of this thread stand at now_us until 0 is given */
 
 #endif

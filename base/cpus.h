@@ -5,5 +5,7 @@
 #define DROVER_BASE_CPUS_H
 
 unsigned cpus_usable(void); /* at least 1 */
+/* The same from the files below `root` ("" is the machine) and a known affinity: for tests. */
+unsigned cpus_usable_below(const char *root, unsigned affinity);
 
 #endif

@@ -50,7 +50,7 @@ static inline void list_remove(struct list *node)
 #define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 /* `next` lets the body remove the node it stands on. */
-#define list_each_safe(node, after, list)                                                                    \
-    for (struct list *node = (list)->next, *after = node->next; node != (list); node = after, after = node->next)
+#define list_each_safe(node, after, head)                                                                    \
+    for (struct list *node = (head)->next, *after = node->next; node != (head); node = after, after = node->next)
 
 #endif

@@ -62,9 +62,12 @@ void task_init(struct task *task, void (*run)(struct task *task));
 void task_soon(struct task *task, struct loop *loop);
 void task_at_end(struct task *task, struct loop *loop); /* after this turn's callbacks: for frees and batched writes */
 void task_cancel(struct task *task);
+/* Runs what waits for the end of the turn now: for the owner, when it takes things down after loop_run has returned. */
+void loop_settle(struct loop *loop);
 
-/* Messages from any thread, in order per sender. The message is the receiver's once posted; its function frees it.
- * False when the loop has ended (the message stays the sender's). */
+/* Messages from any thread, in order per sender. The message is the receiver's once posted; its function frees it, always on
+ * the loop's thread: what is still there at loop_stop is delivered as loop_run's last act. False when the loop has ended (the
+ * message stays the sender's). Only a loop that never ran can have undelivered ones: loop_free counts them in the log. */
 struct message {
     struct message *next;
     void (*deliver)(struct message *message);

@@ -40,6 +40,9 @@ size_t str_format(char *into, size_t room, const char *format, ...) __attribute_
  * or a worker says can end a line or drive a terminal). Returns bytes written without the NUL; cuts at `room`. */
 size_t str_escape(char *into, size_t room, struct slice text);
 
+/* The same, but backslash and quote stay: for whole lines that people read. */
+size_t str_escape_controls(char *into, size_t room, struct slice text);
+
 /* The same for the inside of a JSON string: \n, \t, \", \\, \u00XX; bytes that are no valid UTF-8 become U+FFFD. */
 size_t str_escape_json(char *into, size_t room, struct slice text);
 
