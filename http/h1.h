@@ -16,15 +16,15 @@ enum h1_verdict {
 struct h1_limits {
     size_t head_bytes; /* of line and all fields */
     unsigned fields;   /* at most HEAD_FIELDS_MAX */
-    bool keep_underscores;
+    bool keep_underscores; /* else a request's fields with '_' in the name are checked, counted and left out */
 };
 
 struct h1_error {
-    unsigned status;  /* what the client is told: 400, 405, 414, 431, 501, 505; responses: always 502 */
+    unsigned status;  /* what the client is told: 400, 405, 414, 417, 431, 501, 505; responses: always 502 */
     const char *why;  /* a few words for the log, constant */
 };
 
-/* Reads the head at the front of `bytes`. `*seen` is 0 for the first call on a message and is kept by the caller between
+/* Reads the head at the front of `bytes`. `*seen`, opaque, is 0 for the first call on a message and is kept by the caller between
  * calls that returned H1_MORE (so that a byte-by-byte client costs no quadratic work); `bytes` must then start at the
  * same byte. H1_DONE: head->size bytes are the head. H1_BAD: *error says what to answer; the connection is to be closed.
  * CONNECT and TRACE give H1_BAD with 405. */
@@ -40,6 +40,7 @@ enum h1_verdict h1_read_response(struct head *head, struct slice bytes, size_t *
 struct h1_body {
     enum framing framing;
     uint8_t state;
+    uint8_t digits;        /* of the chunk size so far */
     uint64_t left;         /* of the length or the chunk */
     uint32_t extension_bytes;
     uint32_t trailer_bytes;

@@ -66,7 +66,8 @@ enum field_name {
 struct field {
     struct slice name, value; /* the value without white space around it */
     enum field_name known;
-    bool named_by_connection; /* the Connection field names it: hop-by-hop (RFC 9110 section 7.6.1) */
+    bool named_by_connection; /* the Connection field names it: hop-by-hop (RFC 9110 section 7.6.1). Never true for Host,
+                               * Content-Length and Transfer-Encoding, which nobody may talk away */
 };
 
 #define HEAD_FIELDS_MAX 256 /* the most that limits.headers may be set to */
@@ -82,12 +83,12 @@ struct head {
     size_t size;       /* bytes of the whole head, leading empty line and the final empty line included */
     unsigned minor;    /* HTTP/1.minor as read; above 1 counts as 1 */
 
-    enum method method;
+    enum method method; /* of a response: that of its request */
     struct slice method_text;
     struct slice target;    /* as it came: never changed on its way to a worker, except absolute-form */
     struct slice path_query; /* origin-form of the target ("/a?b", "*"): what is sent on */
-    struct slice host;      /* Host's value, or absolute-form's authority; empty when there was none (1.0) */
-    bool has_host;
+    struct slice host;      /* Host's value, or (1.0 without a Host) absolute-form's authority; empty when there was none */
+    bool has_host;          /* one of the two was there */
 
     unsigned status;
     struct slice reason;
@@ -117,7 +118,7 @@ bool field_list_has(struct slice value, struct slice token);
 /* Takes the next element of a comma-separated list off `rest`; empty elements are passed over. False at the end. */
 bool field_list_next(struct slice *rest, struct slice *element);
 /* Never forwarded, whatever Connection says (RFC 9110 section 7.6.1): Connection, Keep-Alive, Proxy-Connection, TE,
- * Transfer-Encoding, Upgrade, HTTP2-Settings, Proxy-Authenticate? see fields.c for the list and its reasons. */
+ * Transfer-Encoding, Upgrade, HTTP2-Settings, Proxy-Authenticate, -Authorization, -Authentication-Info. */
 bool field_is_hop_by_hop(const struct field *field);
 
 #endif
