@@ -17,6 +17,7 @@ struct command_line {
     const char *listen;        /* -l */
     const char *workers;       /* -w */
     bool json;                 /* --json */
+    bool print;                /* check --print */
     char **arguments;          /* after the command's name; for run: after `--` */
     unsigned argument_count;
     bool has_own_command;      /* there was a `--` */
@@ -25,7 +26,7 @@ struct command_line {
 /* One row for each command: main.c finds it here, --help prints it. */
 struct command {
     const char *name;
-    const char *arguments;     /* as shown in --help: "POOL N|file" */
+    const char *arguments;     /* as shown in --help: "POOL N|file"; a word in brackets may be left out */
     const char *help;          /* NULL: not shown */
     int (*run)(const struct command_line *line); /* the exit status */
 };
