@@ -13,6 +13,8 @@
 #include "base/list.h"
 #include "config/config.h"
 
+struct pool_shared;
+
 /* A place that answers. Made by the control thread, one for each process of a worker (a replacement is another backend in the
  * same slot) or each address of a server; reference-counted; outlives snapshots. */
 struct backend {
@@ -22,22 +24,27 @@ struct backend {
     uint32_t generation;    /* of the slot, for workers */
     unsigned weight;
     bool is_worker;
+    struct pool_shared *shared; /* referenced, from the first pool_new on: a backend belongs to one pool and the sets that follow */
     char name[SLOT_NAME_MAX];
+    uint64_t name_hash;
     char authority[ADDRESS_TEXT]; /* address as text, for logs */
     struct address address;
 
-    _Alignas(64) _Atomic uint32_t references;
-    _Atomic bool closed;           /* gets nothing new: dead, draining or removed */
-
-    /* Ejection (ejection.c). */
+    /* Read by every choice, seldom written: a line of their own. Ejection (ejection.c): changed under the pool's mutex. */
+    _Alignas(64) _Atomic bool closed; /* gets nothing new: dead, draining or removed */
     _Atomic uint32_t fails;        /* in the present window */
     _Atomic uint64_t window_us;    /* when it began */
     _Atomic uint64_t ejected_until_us; /* 0: not ejected */
     _Atomic uint32_t trial;        /* 1: the one trial request is under way */
-    _Atomic uint32_t ejections;    /* in a row */
+    _Atomic uint32_t ejections;    /* in a row; an unfit probe counts as one more */
     _Atomic uint32_t needs_probe;  /* local worker: a connect probe has to come before the trial; cleared by backend_probed */
-    _Atomic uint64_t head_us;      /* when it last gave anybody a response head */
-    _Atomic uint64_t joined_us;    /* for slow_start; 0 = from the start of the engine: no ramp */
+    _Atomic uint32_t ejected_for_ms; /* how long an ejection is, as the pool's fail_timeout said */
+    _Atomic uint64_t joined_us;    /* for slow_start; 0 = from the start of the engine: no ramp; an ejection's end begins it anew */
+
+    /* Written by the loops with every request. */
+    _Alignas(64) _Atomic uint32_t references;
+    _Atomic uint64_t head_us;      /* when it last gave anybody a response head: set by pool_outcome */
+    _Atomic uint64_t turn;         /* whose turn it is among equals of unequal weight (least_conn.c) */
 
     /* What the proxy learns about its keep-alive. */
     _Atomic uint32_t idle_limit_ms; /* idle links are closed after this; 0 = not known */
@@ -51,10 +58,16 @@ void backend_close(struct backend *backend);        /* nothing new goes there, a
 bool backend_is_ejected(const struct backend *backend);
 unsigned backend_requests(const struct backend *backend); /* in flight in its slot, all engines */
 unsigned backend_tunnels(const struct backend *backend);
-void backend_probed(struct backend *backend, bool fit, uint64_t now_us); /* the connect probe's answer */
+/* The connect probe's answer, to be asked for when ejected_until_us has come and needs_probe is set (nothing else is decided by
+ * it). Fit: the next request is the trial, those who wait for it are moved by the next pool_tick. Unfit: ejected for as long once
+ * more, and one more in a row. One thread calls this: the control thread. */
+void backend_probed(struct backend *backend, bool fit, uint64_t now_us);
 
-/* A pool's backends and policy: an immutable set. The next set of the same pool shares `queue`, counters and budget with this one. */
-struct pool_shared;
+/* A pool's backends and policy: an immutable set. The next set of the same pool shares `queue`, counters and budget with this one.
+ *
+ * `concurrency` bounds requests + tunnels x target.concurrency / target.tunnels: a tunnel counts toward it as it does in choosing, and
+ * a handshake, too, goes only to a worker that is below it. (With target.tunnels 0 tunnels count for nothing.) A handshake that was answered
+ * like a plain request counts whole from then on and may so stand above the bound, by itself, until it ends. */
 struct pool {
     _Atomic uint32_t references;
     struct config *config_owner;
@@ -62,23 +75,32 @@ struct pool {
     struct slots *slots;
     unsigned engine;              /* whose lanes its places are counted in */
     struct pool_shared *shared;
+    uint64_t request_cost;        /* what a request and a tunnel add to a worker's load: a tunnel is ... */
+    uint64_t tunnel_cost;         /* ... tunnel_cost / request_cost = target.concurrency / target.tunnels of a request */
+    uint64_t bound;               /* a worker whose load is this much is full; 0: never */
+    bool has_weights;             /* they differ */
+    bool is_even;                 /* they do not, and there is no slow_start */
+    uint16_t *slot_numbers;       /* of the backends, packed for the scan */
     unsigned count;
-    struct backend *backends[];   /* by slot number */
+    struct backend *backends[];   /* by number of their slot */
 };
 
-/* `previous` (may be NULL) is the set that this one follows: it must be of the same pool name. Takes its own references. */
+/* `previous` (may be NULL) is the set that this one follows: it must be of the same pool name; without one, this set is published by
+ * its making. Takes its own references. A NULL `config`: the caller keeps pool_config alive. */
 struct pool *pool_new(struct config *config, const struct pool_config *pool_config, struct slots *slots, unsigned engine,
                       struct pool *previous, struct backend *const *backends, unsigned count);
 struct pool *pool_ref(struct pool *pool);
 void pool_unref(struct pool **pool);
 /* This set is the one that freed places are handed out of, from now on; those who wait are served with what it has free. */
 void pool_publish(struct pool *pool, uint64_t now_us);
-void pool_tick(struct pool *pool, uint64_t now_us); /* once a second, control thread: retry budget */
+/* Once a second, control thread: the retry budget, and those in the queue whom no release would move: an ejection's time is up,
+ * or the other engine freed something. */
+void pool_tick(struct pool *pool, uint64_t now_us);
 
 enum place_kind { PLACE_REQUEST, PLACE_TUNNEL };
 struct place {
     struct backend *backend;  /* referenced; NULL: no place is held */
-    struct pool_shared *shared; /* referenced */
+    struct pool_shared *shared; /* the backend's: lives as long */
     unsigned engine;
     enum place_kind kind;
     bool is_trial;
@@ -92,13 +114,15 @@ struct pick {
     unsigned tried_count;
 };
 enum pick_result { PICK_TAKEN, PICK_WAIT };
-/* PICK_WAIT: every worker is full, or none is up, or others wait already. Uses the newest published set of the pool. */
+/* PICK_WAIT: every worker is full, or none is up, or others wait already. Takes from the set that is given, without a lock (who is
+ * dead or draining is closed in every set at once); pool_wait and the queue take from the newest published set. */
 enum pick_result pool_take(struct pool *pool, const struct pick *pick, struct place *place);
-/* The answer was not 101: the place turns from one of a tunnel into one of a request. */
+/* The answer was not 101: the place turns from one of a tunnel into one of a request (place->kind says so). */
 void place_becomes_request(struct place *place);
-/* Gives the place up; hands it to the first in line when somebody waits. */
+/* Gives the place up (nothing when none is held); hands it to the first in line when somebody waits. A trial without an outcome was undecided. */
 void place_release(struct place *place, uint64_t now_us);
 
+/* WAIT_TAKEN: waiter->place is held, on_granted is not called. WAIT_FULL: the waiter was not queued. */
 enum wait_result { WAIT_QUEUED, WAIT_TAKEN, WAIT_FULL };
 enum waiter_state { WAITER_IDLE, WAITER_WAITING, WAITER_GRANTED };
 struct waiter {
@@ -119,11 +143,11 @@ enum outcome {
     OUTCOME_FAILED,   /* as behaviour.md section 4 defines a failure */
     OUTCOME_UNDECIDED /* the client went away, or our own doing: decides nothing, the next trial may go */
 };
-/* Once for each place. Ejects, ends an ejection, lets the next trial go. */
+/* Once for each place. Ejects, ends an ejection, lets the next trial go; counts the slot's `requests` and `fails`. */
 void pool_outcome(struct pool *pool, struct place *place, enum outcome outcome, uint64_t now_us);
 
 /* The retry budget: a fifth of the last ten seconds' requests, at least 20. */
-void pool_count_request(struct pool *pool, unsigned loop);
+void pool_count_request(struct pool *pool, unsigned loop); /* on that loop's thread; loop < LOOPS_MAX */
 bool pool_may_retry(struct pool *pool, uint64_t now_us);
 
 #endif

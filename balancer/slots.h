@@ -76,6 +76,7 @@ struct engine_column {
 
 struct slots {
     struct engine_column engines[ENGINES_MAX];
+    _Alignas(64) _Atomic uint64_t claiming; /* 0: nobody claims; else since when and who (slots.c) */
     _Alignas(64) _Atomic uint64_t counts[SLOTS_MAX];
     struct slot slot[SLOTS_MAX];
 };
@@ -83,11 +84,13 @@ struct slots {
 struct slots *slots_new(void); /* the mapping, zeroed */
 void slots_free_all(struct slots **slots);
 
-/* The slot of that pool and number, claimed now when it is free so far; -1 when the table is full. Any process, any thread. */
+/* The slot of that pool and number, claimed now when it is free so far; -1 when the table is full or the pool's name is 64 bytes or
+ * longer. Any process, any thread. `generation` goes on from whoever was in the slot before; all else begins at 0. */
 int slots_claim(struct slots *slots, const char *pool, unsigned number, bool is_worker);
 int slots_find(const struct slots *slots, const char *pool, unsigned number, bool is_worker);
 void slots_release(struct slots *slots, int index); /* nobody sits in it and nothing is held there */
-void slots_zero_column(struct slots *slots, unsigned engine); /* an engine died: what it held is free */
+/* An engine died: what it held is free, its `connections` and `serving` are 0. `pid` is left to who watches the engines. */
+void slots_zero_column(struct slots *slots, unsigned engine);
 
 static inline unsigned counts_requests(uint64_t word)
 {
