@@ -76,14 +76,14 @@ bool address_parse(struct address *address, struct slice text)
     unsigned port;
 
     if (slice_starts(text, unix_prefix))
-        return parse_unix(address,
-                          (struct slice){text.at + unix_prefix.size, text.size - unix_prefix.size});
+        return parse_unix(address, (struct slice){text.at + unix_prefix.size, text.size - unix_prefix.size});
     if (!address_split(text, &host, &port) || !address_from_ip(address, host, port))
         return false;
     return (text.at[0] == '[') == (address->any.sa_family == AF_INET6);
 }
 
-/* IPv4 in IPv6 clothes, as a dual-stack socket of somebody else hands it on, is IPv4 to people and to networks. */
+/* IPv4 in IPv6 clothes, as a dual-stack socket of somebody else hands it on, is IPv4 to people and to
+ * networks. */
 static const struct in_addr *as_v4(const struct address *address)
 {
     if (address->any.sa_family == AF_INET)
@@ -112,7 +112,8 @@ size_t address_print(const struct address *address, char into[ADDRESS_TEXT])
 {
     if (address_is_unix(address)) {
         size_t head = offsetof(struct sockaddr_un, sun_path);
-        size_t most = address->size > head ? address->size - head : 0; /* an unnamed peer has no path at all */
+        size_t most =
+            address->size > head ? address->size - head : 0; /* an unnamed peer has no path at all */
         size_t size = strnlen(address->local.sun_path, most);
         return str_format(into, ADDRESS_TEXT, "unix:%.*s", (int)size, address->local.sun_path);
     }

@@ -28,8 +28,9 @@ bool address_parse(struct address *address, struct slice text);
 /* "example.org:80" apart: host without brackets. False without a valid port (1 to 65535). */
 bool address_split(struct slice text, struct slice *host, unsigned *port);
 bool address_from_ip(struct address *address, struct slice ip, unsigned port); /* a bare IPv4 or IPv6 text */
-size_t address_print(const struct address *address, char into[ADDRESS_TEXT]);    /* with the port; returns its length */
-size_t address_print_ip(const struct address *address, char into[ADDRESS_TEXT]); /* without; "unix" for a unix peer */
+/* With the port; returns the text's length. _ip: without the port, "unix" for a unix peer. */
+size_t address_print(const struct address *address, char into[ADDRESS_TEXT]);
+size_t address_print_ip(const struct address *address, char into[ADDRESS_TEXT]);
 unsigned address_port(const struct address *address);
 bool address_equal(const struct address *a, const struct address *b);
 bool address_is_unix(const struct address *address);
@@ -38,7 +39,9 @@ struct network {
     struct address base;
     unsigned bits;
 };
-bool network_parse(struct network *network, struct slice text);   /* "10.0.0.0/8", "::1", "unix:" (every unix peer) */
-bool network_contains(const struct network *network, const struct address *address); /* v4-mapped v6 counts as v4 */
+/* "10.0.0.0/8", "::1", "unix:" (every unix peer) */
+bool network_parse(struct network *network, struct slice text);
+/* An IPv4 address mapped into IPv6 counts as IPv4. */
+bool network_contains(const struct network *network, const struct address *address);
 
 #endif

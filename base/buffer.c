@@ -9,7 +9,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 
-#define FEW 8         /* bytes are few in a block when they fill less than an eighth of it */
+#define FEW   8       /* bytes are few in a block when they fill less than an eighth of it */
 #define LARGE 262144u /* blocks above this have the exact size, so they grow by halves to stay cheap */
 
 static void move_to(struct buffer *buffer, size_t room)

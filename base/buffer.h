@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Bytes that wait to go somewhere. A buffer holds memory only while it holds bytes: its block is borrowed from the
- * thread's blocks (mem.h) and given back when the last byte leaves. Zero-initialised is empty and valid. */
+ * Bytes that wait to go somewhere. A buffer holds memory only while it holds bytes: its block is borrowed
+ * from the thread's blocks (mem.h) and given back when the last byte leaves. Zero-initialised is empty and
+ * valid. */
 #ifndef DROVER_BASE_BUFFER_H
 #define DROVER_BASE_BUFFER_H
 
@@ -34,11 +35,13 @@ static inline size_t buffer_room(const struct buffer *buffer)
 {
     return buffer->capacity - buffer->end;
 }
-void buffer_commit(struct buffer *buffer, size_t size);   /* `size` bytes were written at the reserved place */
-void buffer_consume(struct buffer *buffer, size_t size);  /* drops from the front; gives the block back when empty */
+void buffer_commit(struct buffer *buffer, size_t size);  /* `size` bytes were written at the reserved place */
+void buffer_consume(struct buffer *buffer, size_t size); /* from the front; gives the block back when empty */
 void buffer_append(struct buffer *buffer, const void *bytes, size_t size);
 void buffer_print(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void buffer_settle(struct buffer *buffer);  /* at the end of a callback: few bytes in a large block move to a small one; an empty buffer gives its block back */
+/* At the end of a callback: few bytes in a large block move to a small one; an empty buffer gives its block
+ * back. */
+void buffer_settle(struct buffer *buffer);
 void buffer_release(struct buffer *buffer); /* drops everything */
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The end of a process that found itself in a state that cannot be. Any thread; takes no lock and no memory, because
- * either may be what is broken. */
+ * The end of a process that found itself in a state that cannot be. Any thread; takes no lock and no
+ * memory, because either may be what is broken. */
 #include "base/check.h"
 
 #include <stdio.h>

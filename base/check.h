@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Our own mistakes. A failed CHECK ends the process with file and line, in production too: going on with a state
- * that cannot be is worse than a restart, which the keeper gives within milliseconds. */
+ * Our own mistakes. A failed CHECK ends the process with file and line, in production too: going on with a
+ * state that cannot be is worse than a restart, which the keeper gives within milliseconds. */
 #ifndef DROVER_BASE_CHECK_H
 #define DROVER_BASE_CHECK_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The clocks, each read at most once a loop turn and only when somebody asks. All state is the thread's own. */
+ * The clocks, each read at most once a loop turn and only when somebody asks. All state is the thread's
+ * own. */
 #include "base/clock.h"
 
 #include <stdbool.h>

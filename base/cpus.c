@@ -15,7 +15,8 @@
 
 #define MOST_CPUS 65536
 
-/* One cgroup hierarchy with a cpu controller: where it is mounted, which part of it, and where in it we are. */
+/* One cgroup hierarchy with a cpu controller: where it is mounted, which part of it, and where in it we
+ * are. */
 struct hierarchy {
     bool is_v2;
     char mount[PATH_MAX]; /* mount point */
@@ -68,7 +69,8 @@ static bool read_mount(char *line, struct hierarchy *tree)
     if (!after || sscanf(line, "%*s %*s %*s %4095s %4095s", mount_root, mount_point) != 2 ||
         sscanf(after + 3, "%31s %*s %511s", kind, super) != 2)
         return false;
-    if (tree->is_v2 ? strcmp(kind, "cgroup2") != 0 : strcmp(kind, "cgroup") != 0 || !has_word(super, "cpu", ","))
+    if (tree->is_v2 ? strcmp(kind, "cgroup2") != 0
+                    : strcmp(kind, "cgroup") != 0 || !has_word(super, "cpu", ","))
         return false;
     str_format(tree->root, sizeof tree->root, "%s", mount_root);
     str_format(tree->mount, sizeof tree->mount, "%s", mount_point);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * How many CPUs this process may really use: affinity, and the cgroup quota (v1 and v2) along the whole chain. */
+ * How many CPUs this process may really use: affinity, and the cgroup quota (v1 and v2) along the whole
+ * chain. */
 #ifndef DROVER_BASE_CPUS_H
 #define DROVER_BASE_CPUS_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Deadlines: per loop and duration one list, in the order they were started, which is the order they fall due. Its timer
- * stands for the head of some time ago: when it fires too early for the present head it is set again, so starting and
- * stopping never touch libevent in steady state. The loop's thread only.
+ * Deadlines: per loop and duration one list, in the order they were started, which is the order they fall
+ * due. Its timer stands for the head of some time ago: when it fires too early for the present head it is
+ * set again, so starting and stopping never touch libevent in steady state. The loop's thread only.
  *
  * A list lives while its timer is pending; one that is empty when the timer fires goes. */
 #include "base/check.h"
@@ -31,7 +31,8 @@ _Static_assert(DEADLINE_BUCKETS == 1 << (32 - 26), "the hash gives a bucket");
 
 static void set_timer(struct deadline_list *list, uint64_t wait_us)
 {
-    struct timeval wait = {.tv_sec = (time_t)(wait_us / 1000000u), .tv_usec = (suseconds_t)(wait_us % 1000000u)};
+    struct timeval wait = {.tv_sec = (time_t)(wait_us / 1000000u),
+                           .tv_usec = (suseconds_t)(wait_us % 1000000u)};
 
     CHECK(event_add(&list->timer, &wait) == 0);
 }
@@ -128,8 +129,7 @@ void deadlines_fini(struct loop *loop)
     for (unsigned i = 0; i < DEADLINE_BUCKETS; i++) {
         while (loop->deadlines[i]) {
             struct deadline_list *list = loop->deadlines[i];
-            list_each_safe(node, after, &list->deadlines)
-            {
+            list_each_safe (node, after, &list->deadlines) {
                 list_entry(node, struct deadline, node)->list = NULL;
                 list_remove(node);
             }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The histogram's cells: values under 8 have one each, then 8 per power of two. One thread writes; what readers see while
- * it does may miss the newest values, never more. */
+ * The histogram's cells: values under 8 have one each, then 8 per power of two. One thread writes; what
+ * readers see while it does may miss the newest values, never more. */
 #include "base/histogram.h"
 
 #define EXACT_BITS 3 /* log2 of HISTOGRAM_STEPS */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Log-linear histogram of microseconds: 8 steps per power of two, so at most 12.5% off. One writer thread; readers
- * on other threads merge it (relaxed atomics). */
+ * Log-linear histogram of microseconds: 8 steps per power of two, so at most 12.5% off. One writer thread;
+ * readers on other threads merge it (relaxed atomics). */
 #ifndef DROVER_BASE_HISTOGRAM_H
 #define DROVER_BASE_HISTOGRAM_H
 
@@ -17,6 +17,7 @@ struct histogram {
 };
 void histogram_add(struct histogram *histogram, uint64_t value);
 void histogram_merge(struct histogram *into, const struct histogram *from);
-uint64_t histogram_quantile(const struct histogram *histogram, double quantile); /* upper edge of the cell; 0 when empty */
+/* The upper edge of the cell where the quantile lies; 0 when empty. */
+uint64_t histogram_quantile(const struct histogram *histogram, double quantile);
 
 #endif

@@ -51,6 +51,7 @@ static inline void list_remove(struct list *node)
 
 /* `next` lets the body remove the node it stands on. */
 #define list_each_safe(node, after, head)                                                                    \
-    for (struct list *node = (head)->next, *after = node->next; node != (head); node = after, after = node->next)
+    for (struct list *node = (head)->next, *after = node->next; node != (head);                              \
+         node = after, after = node->next)
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The program's log on stderr. Any thread: a mutex keeps this process's lines apart, PIPE_BUF keeps other processes' apart.
- * stderr is shared with whoever started us, so it is polled before each write and never made non-blocking. */
+ * The program's log on stderr. Any thread: a mutex keeps this process's lines apart, PIPE_BUF keeps other
+ * processes' apart. stderr is shared with whoever started us, so it is polled before each write and never
+ * made non-blocking. */
 #include "base/log.h"
 
 #include <limits.h>
@@ -15,7 +16,8 @@
 
 #define LINE_MAX_BYTES PIPE_BUF
 
-static const char *const words[] = {[LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARNING] = "warning", [LOG_ERROR] = "error"};
+static const char *const words[] = {
+    [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARNING] = "warning", [LOG_ERROR] = "error"};
 
 static char process_word[16] = "drover"; /* written by log_init alone, before there are threads */
 static _Atomic int least_level = LOG_INFO;
@@ -52,8 +54,9 @@ static size_t print_time(char into[32])
 
     clock_gettime(CLOCK_REALTIME, &now); /* not the turn's: the order of lines should show */
     gmtime_r(&now.tv_sec, &parts);
-    return str_format(into, 32, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", parts.tm_year + 1900, parts.tm_mon + 1,
-                      parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, now.tv_nsec / 1000000);
+    return str_format(into, 32, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", parts.tm_year + 1900,
+                      parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+                      now.tv_nsec / 1000000);
 }
 
 /* A whole line with its end. `name` is the worker that said it, or NULL. */
@@ -65,7 +68,8 @@ static size_t compose(char line[LINE_MAX_BYTES], enum log_level level, const cha
 
     print_time(when);
     if (atomic_load_explicit(&as_json, memory_order_relaxed)) {
-        size = str_format(line, room, "{\"time\":\"%s\",\"process\":\"%s\",\"level\":\"%s\"", when, process_word, words[level]);
+        size = str_format(line, room, "{\"time\":\"%s\",\"process\":\"%s\",\"level\":\"%s\"", when,
+                          process_word, words[level]);
         if (name) {
             str_escape_json(who, sizeof who, slice_of(name));
             size += str_format(line + size, room - size, ",\"worker\":\"%s\"", who);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The program's own log: a line a call, on stderr or a file, with time, process word and level. Any thread. Never blocks:
- * the descriptor is polled first, a line is at most PIPE_BUF bytes, what cannot be written is counted and told later. */
+ * The program's own log: a line a call, on stderr or a file, with time, process word and level. Any thread.
+ * Never blocks: the descriptor is polled first, a line is at most PIPE_BUF bytes, what cannot be written is
+ * counted and told later. */
 #ifndef DROVER_BASE_LOG_H
 #define DROVER_BASE_LOG_H
 

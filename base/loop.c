@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The event loop's turns, and what hangs on one: watches, tasks, tickers. Everything here belongs to the thread in loop_run,
- * but for loop_stop. The loop owns its event_base and mailbox; watches, deadlines, tasks and tickers are embedded in what
- * uses them. */
+ * The event loop's turns, and what hangs on one: watches, tasks, tickers. Everything here belongs to the
+ * thread in loop_run, but for loop_stop. The loop owns its event_base and mailbox; watches, deadlines,
+ * tasks and tickers are embedded in what uses them. */
 #include "base/loop.h"
 
 #include "base/check.h"
@@ -11,7 +11,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define SETTLE_PASSES 16 /* tasks for the end of a turn that queue others: so deep in one turn, the rest in the next */
+#define SETTLE_PASSES                                                                                        \
+    16 /* tasks for the end of a turn that queue others: so deep in one turn, the rest in the next */
 
 static _Thread_local const struct loop *running; /* on this thread */
 
@@ -97,7 +98,7 @@ static void turn(struct loop *loop)
     struct list due;
 
     move_all(&loop->soon, &due); /* what is queued from now on is for the next turn */
-    clock_update();              /* nobody asks before epoll_wait is back, so the first question reads fresh time */
+    clock_update(); /* nobody asks before epoll_wait is back, so the first question reads fresh time */
     CHECK(event_base_loop(loop->base, EVLOOP_ONCE | (is_idle ? 0 : EVLOOP_NONBLOCK)) >= 0);
     run_all(&due);
     loop_settle(loop);
@@ -159,7 +160,8 @@ void watch_open(struct watch *watch, struct loop *loop, int fd, event_callback_f
     open_watch(watch, loop, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, callback, argument);
 }
 
-void watch_open_readable(struct watch *watch, struct loop *loop, int fd, event_callback_fn callback, void *argument)
+void watch_open_readable(struct watch *watch, struct loop *loop, int fd, event_callback_fn callback,
+                         void *argument)
 {
     open_watch(watch, loop, fd, EV_READ | EV_PERSIST, callback, argument);
 }
@@ -216,9 +218,11 @@ static void on_tick(int fd, short what, void *argument)
     ticker->tick(ticker->argument);
 }
 
-void ticker_start(struct ticker *ticker, struct loop *loop, unsigned every_ms, void (*tick)(void *argument), void *argument)
+void ticker_start(struct ticker *ticker, struct loop *loop, unsigned every_ms, void (*tick)(void *argument),
+                  void *argument)
 {
-    struct timeval every = {.tv_sec = (time_t)(every_ms / 1000), .tv_usec = (suseconds_t)(every_ms % 1000) * 1000};
+    struct timeval every = {.tv_sec = (time_t)(every_ms / 1000),
+                            .tv_usec = (suseconds_t)(every_ms % 1000) * 1000};
 
     CHECK(every_ms > 0);
     ticker_stop(ticker);

@@ -15,10 +15,10 @@
 
 struct loop;
 
-struct loop *loop_new(const char *name);   /* on any thread, before it runs */
+struct loop *loop_new(const char *name); /* on any thread, before it runs */
 void loop_free(struct loop **loop);
-void loop_run(struct loop *loop);          /* until loop_stop; the calling thread becomes the loop's */
-void loop_stop(struct loop *loop);         /* any thread */
+void loop_run(struct loop *loop);  /* until loop_stop; the calling thread becomes the loop's */
+void loop_stop(struct loop *loop); /* any thread */
 bool loop_is_mine(const struct loop *loop);
 const char *loop_name(const struct loop *loop);
 uint64_t loop_turns(const struct loop *loop);
@@ -31,12 +31,14 @@ struct watch {
 };
 void watch_open(struct watch *watch, struct loop *loop, int fd, event_callback_fn callback, void *argument);
 /* Level-triggered, for read only: for listeners, eventfds and other things that are not streams. */
-void watch_open_readable(struct watch *watch, struct loop *loop, int fd, event_callback_fn callback, void *argument);
+void watch_open_readable(struct watch *watch, struct loop *loop, int fd, event_callback_fn callback,
+                         void *argument);
 void watch_close(struct watch *watch); /* before the descriptor is closed; harmless when not open */
 void watch_pause(struct watch *watch); /* only for _readable ones: accept nothing for a while */
 void watch_resume(struct watch *watch);
 
-/* Deadlines: one list a duration, each with one timer; starting, restarting and stopping are a few pointer writes. */
+/* Deadlines: one list a duration, each with one timer; starting, restarting and stopping are a few pointer
+ * writes. */
 struct deadline {
     struct list node;
     struct deadline_list *list;
@@ -45,29 +47,33 @@ struct deadline {
     void *argument;
 };
 void deadline_init(struct deadline *deadline, void (*on_due)(void *argument), void *argument);
-void deadline_start(struct deadline *deadline, struct loop *loop, unsigned duration_ms); /* restarts when running */
+/* Restarts a running one; a duration of 0 is never: it only stops. */
+void deadline_start(struct deadline *deadline, struct loop *loop, unsigned duration_ms);
 void deadline_stop(struct deadline *deadline);
 static inline bool deadline_is_running(const struct deadline *deadline)
 {
     return deadline->list != 0;
 }
 
-/* Work for the end of this turn (soon: in the next turn, after other connections had theirs). A task may be queued again
- * from its own function. task_cancel is harmless when it is not queued. */
+/* Work for the end of this turn (soon: in the next turn, after other connections had theirs). A task may be
+ * queued again from its own function. task_cancel is harmless when it is not queued. */
 struct task {
     struct list node;
     void (*run)(struct task *task);
 };
 void task_init(struct task *task, void (*run)(struct task *task));
 void task_soon(struct task *task, struct loop *loop);
-void task_at_end(struct task *task, struct loop *loop); /* after this turn's callbacks: for frees and batched writes */
+/* After this turn's callbacks: for frees and batched writes. */
+void task_at_end(struct task *task, struct loop *loop);
 void task_cancel(struct task *task);
-/* Runs what waits for the end of the turn now: for the owner, when it takes things down after loop_run has returned. */
+/* Runs what waits for the end of the turn now: for the owner, when it takes things down after loop_run has
+ * returned. */
 void loop_settle(struct loop *loop);
 
-/* Messages from any thread, in order per sender. The message is the receiver's once posted; its function frees it, always on
- * the loop's thread: what is still there at loop_stop is delivered as loop_run's last act. False when the loop has ended (the
- * message stays the sender's). Only a loop that never ran can have undelivered ones: loop_free counts them in the log. */
+/* Messages from any thread, in order per sender. The message is the receiver's once posted; its function
+ * frees it, always on the loop's thread: what is still there at loop_stop is delivered as loop_run's last
+ * act. False when the loop has ended (the message stays the sender's). Only a loop that never ran can have
+ * undelivered ones: loop_free counts them in the log. */
 struct message {
     struct message *next;
     void (*deliver)(struct message *message);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The loop's parts, for the files that make it up: loop.c (turns, watches, tasks, tickers), deadlines.c, mailbox.c. */
+ * The loop's parts, for the files that make it up: loop.c (turns, watches, tasks, tickers), deadlines.c,
+ * mailbox.c. */
 #ifndef DROVER_BASE_LOOP_INTERNAL_H
 #define DROVER_BASE_LOOP_INTERNAL_H
 
@@ -24,8 +25,8 @@ struct loop {
     char name[16];
     _Atomic uint64_t turns; /* written by the loop's thread */
     _Atomic bool stopping;
-    struct list soon, at_end;                               /* tasks */
-    struct deadline_list *deadlines[DEADLINE_BUCKETS];      /* by duration, chained */
+    struct list soon, at_end;                          /* tasks */
+    struct deadline_list *deadlines[DEADLINE_BUCKETS]; /* by duration, chained */
     unsigned deadline_lists;
     struct mailbox mailbox;
 };
@@ -33,9 +34,9 @@ struct loop {
 void deadlines_fini(struct loop *loop); /* what still runs is stopped without a call */
 
 void mailbox_init(struct loop *loop);
-void mailbox_open(struct loop *loop);    /* takes messages (again) */
-void mailbox_close(struct loop *loop);   /* takes no more, delivers what is there: on the loop's thread */
-void mailbox_wake(struct loop *loop);    /* any thread */
+void mailbox_open(struct loop *loop);  /* takes messages (again) */
+void mailbox_close(struct loop *loop); /* takes no more, delivers what is there: on the loop's thread */
+void mailbox_wake(struct loop *loop);  /* any thread */
 void mailbox_fini(struct loop *loop);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Messages from any thread to a loop: a queue under a mutex and an eventfd that is written only when the queue was empty. The
- * loop takes the whole queue at once and delivers it outside the lock. */
+ * Messages from any thread to a loop: a queue under a mutex and an eventfd that is written only when the
+ * queue was empty. The loop takes the whole queue at once and delivers it outside the lock. */
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -57,7 +57,8 @@ static void deliver_all(struct message *message)
     }
 }
 
-/* The eventfd is read before the queue is taken: what is posted in between is taken, and at worst wakes us for nothing. */
+/* The eventfd is read before the queue is taken: what is posted in between is taken, and at worst wakes us
+ * for nothing. */
 static void on_mail(int fd, short what, void *argument)
 {
     struct loop *loop = argument;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Memory: the allocator with its one answer to exhaustion, the blocks that buffers borrow (kept per thread) and slabs (one
- * owner thread each). Under AddressSanitizer nothing is kept: every object is an allocation of its own, so that each use
- * after it was given back is found. */
+ * Memory: the allocator with its one answer to exhaustion, the blocks that buffers borrow (kept per thread)
+ * and slabs (one owner thread each). Under AddressSanitizer nothing is kept: every object is an allocation
+ * of its own, so that each use after it was given back is found. */
 #include "base/mem.h"
 
 #include <stdarg.h>
@@ -81,62 +81,62 @@ static _Thread_local struct {
 
 static unsigned class_for(size_t room)
 {
-    unsigned class = 0;
+    unsigned kind = 0;
 
-    while (class < CLASSES && classes[class].capacity < room)
-        class ++;
-    return class;
+    while (kind < CLASSES && classes[kind].capacity < room)
+        kind++;
+    return kind;
 }
 
 void *block_take(size_t room, uint32_t *capacity)
 {
-    unsigned class = class_for(room);
+    unsigned kind = class_for(room);
 
     CHECK(room <= UINT32_MAX);
-    if (class == CLASSES) {
+    if (kind == CLASSES) {
         *capacity = (uint32_t)room;
         return mem_alloc(room);
     }
-    *capacity = classes[class].capacity;
-    void *block = kept[class].newest;
+    *capacity = classes[kind].capacity;
+    void *block = kept[kind].newest;
     if (!block)
-        return mem_alloc(classes[class].capacity);
-    memcpy(&kept[class].newest, block, sizeof(void *));
-    kept[class].count--;
+        return mem_alloc(classes[kind].capacity);
+    memcpy(&kept[kind].newest, block, sizeof(void *));
+    kept[kind].count--;
     return block;
 }
 
 void block_give(void *block, uint32_t capacity)
 {
-    unsigned class = class_for(capacity);
+    unsigned kind = class_for(capacity);
 
     if (!block)
         return;
-    if (!KEEPS_MEMORY || class == CLASSES || classes[class].capacity != capacity ||
-        kept[class].count == classes[class].most) {
+    if (!KEEPS_MEMORY || kind == CLASSES || classes[kind].capacity != capacity ||
+        kept[kind].count == classes[kind].most) {
         free(block);
         return;
     }
-    memcpy(block, &kept[class].newest, sizeof(void *));
-    kept[class].newest = block;
-    kept[class].count++;
+    memcpy(block, &kept[kind].newest, sizeof(void *));
+    kept[kind].newest = block;
+    kept[kind].count++;
 }
 
 void blocks_fini(void)
 {
-    for (unsigned class = 0; class < CLASSES; class ++) {
-        while (kept[class].newest) {
-            void *block = kept[class].newest;
-            memcpy(&kept[class].newest, block, sizeof(void *));
+    for (unsigned kind = 0; kind < CLASSES; kind++) {
+        while (kept[kind].newest) {
+            void *block = kept[kind].newest;
+            memcpy(&kept[kind].newest, block, sizeof(void *));
             free(block);
         }
-        kept[class].count = 0;
+        kept[kind].count = 0;
     }
 }
 
 #if KEEPS_MEMORY
 
-#define SLAB_PAGE ((size_t)64 << 10)
+#define SLAB_PAGE  ((size_t)64 << 10)
 #define SLAB_LEAST 8 /* objects in a page, however large they are */
 #define SLAB_ALIGN 16
 
@@ -160,7 +160,7 @@ static void add_page(struct slab *slab)
     if (objects < SLAB_LEAST)
         objects = SLAB_LEAST;
     char *page = mem_alloc(SLAB_ALIGN + objects * slab->size);
-    memcpy(page, &slab->pages, sizeof(void *));
+    memcpy(page, &slab->pages, sizeof slab->pages);
     slab->pages = page;
     for (size_t i = objects; i > 0; i--) /* so that the first in memory is the first to be taken */
         push_spare(slab, page + SLAB_ALIGN + (i - 1) * slab->size);

@@ -36,10 +36,11 @@ static int clear_path(const struct address *address)
     if (!S_ISSOCK(status.st_mode))
         return -EADDRINUSE;
     int fd = net_connect(address);
-    if (fd != -ECONNREFUSED) { /* -EAGAIN is a full backlog: somebody is there */
-        net_close(&fd);
-        return fd == -EACCES || fd == -EPERM ? fd : -EADDRINUSE;
-    }
+    if (fd == -EACCES || fd == -EPERM)
+        return fd;
+    net_close(&fd);
+    if (fd != -ECONNREFUSED)
+        return -EADDRINUSE; /* -EAGAIN too: a full backlog is somebody's */
     return unlink(address->local.sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 

@@ -95,7 +95,8 @@ static bool is_tail(unsigned char byte)
     return (byte & 0xc0) == 0x80;
 }
 
-/* Bytes of the UTF-8 character at `at`, 0 when it is none (RFC 3629 section 4: no overlong forms, no surrogates). */
+/* Bytes of the UTF-8 character at `at`, 0 when it is none (RFC 3629 section 4: no overlong forms, no
+ * surrogates). */
 static size_t utf8_size(const unsigned char *at, size_t left)
 {
     unsigned char first = at[0];
@@ -117,8 +118,8 @@ static size_t utf8_size(const unsigned char *at, size_t left)
     return 0;
 }
 
-/* The plain character at `at` that may stand in a log as it is; 0 for control bytes, the C1 controls that terminals obey
- * (U+0080 to U+009F) and bytes that are no UTF-8. */
+/* The plain character at `at` that may stand in a log as it is; 0 for control bytes, the C1 controls that
+ * terminals obey (U+0080 to U+009F) and bytes that are no UTF-8. */
 static size_t printable_size(const unsigned char *at, size_t left)
 {
     if (at[0] < 0x20 || at[0] == 0x7f)
@@ -167,7 +168,8 @@ size_t str_escape_controls(char *into, size_t room, struct slice text)
     return escape_for_log(into, room, text, "\0");
 }
 
-/* The escape for one character of a JSON string, or its own bytes. Returns its size; *used tells what it stands for. */
+/* The escape for one character of a JSON string, or its own bytes. Returns its size; *used tells what it
+ * stands for. */
 static size_t json_character(char into[8], const unsigned char *at, size_t left, size_t *used)
 {
     static const char digits[] = "0123456789abcdef";
@@ -184,7 +186,8 @@ static size_t json_character(char into[8], const unsigned char *at, size_t left,
         return 2;
     }
     if (at[0] < 0x20 || at[0] == 0x7f || (size == 2 && at[0] == 0xc2 && at[1] < 0xa0)) {
-        unsigned char code = size == 2 ? at[1] : at[0]; /* U+0080 to U+009F have their code in the second byte */
+        unsigned char code =
+            size == 2 ? at[1] : at[0]; /* U+0080 to U+009F have their code in the second byte */
         memcpy(into, "\\u00", 4);
         into[4] = digits[code >> 4];
         into[5] = digits[code & 15];

@@ -4,15 +4,15 @@
  *
  *     UNIT_MAIN("base/buffer", an_empty_buffer_holds_no_memory, a_second_test)
  *
- * Each test runs in a process of its own, at most 60 s (sanitizers are slow, machines are busy). CK_RUN_CASE, CK_VERBOSITY
- * and the rest of Check's variables work. Exit status 0 when all passed. */
+ * Each test runs in a process of its own, at most 60 s (sanitizers are slow, machines are busy).
+ * CK_RUN_CASE, CK_VERBOSITY and the rest of Check's variables work. Exit status 0 when all passed. */
 #ifndef DROVER_TESTS_UNIT_UNIT_H
 #define DROVER_TESTS_UNIT_UNIT_H
 
 #include <check.h>
 #include <stddef.h>
 
-static int unit_run(const char *name, const TTest *const *tests, size_t count)
+static inline int unit_run(const char *name, const TTest *const *tests, size_t count)
 {
     Suite *suite = suite_create(name);
     TCase *all = tcase_create(name);

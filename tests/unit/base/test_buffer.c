@@ -128,5 +128,5 @@ START_TEST(printing_makes_the_room_it_needs)
 END_TEST
 
 UNIT_MAIN("base/buffer", an_empty_buffer_holds_no_memory, bytes_come_out_as_they_went_in_whatever_the_pieces,
-          room_is_made_by_moving_before_growing, few_bytes_settle_into_a_small_block, a_large_buffer_grows_by_halves,
-          printing_makes_the_room_it_needs)
+          room_is_made_by_moving_before_growing, few_bytes_settle_into_a_small_block,
+          a_large_buffer_grows_by_halves, printing_makes_the_room_it_needs)

@@ -427,11 +427,12 @@ START_TEST(time_stands_still_within_a_turn_and_is_fresh_in_the_next)
 }
 END_TEST
 
-UNIT_MAIN("base/loop", deadlines_fall_due_in_order_of_their_time, a_stopped_deadline_never_falls_due_and_zero_stops,
-          a_restarted_deadline_counts_from_its_last_start, many_durations_that_come_once_keep_no_lists,
-          a_loop_that_goes_takes_its_deadlines_with_it, a_task_may_queue_itself_and_runs_once_a_turn,
-          a_cancelled_task_does_not_run, messages_of_four_threads_all_come_and_each_ones_in_order,
+UNIT_MAIN("base/loop", deadlines_fall_due_in_order_of_their_time,
+          a_stopped_deadline_never_falls_due_and_zero_stops, a_restarted_deadline_counts_from_its_last_start,
+          many_durations_that_come_once_keep_no_lists, a_loop_that_goes_takes_its_deadlines_with_it,
+          a_task_may_queue_itself_and_runs_once_a_turn, a_cancelled_task_does_not_run,
+          messages_of_four_threads_all_come_and_each_ones_in_order,
           what_was_posted_before_the_end_is_delivered_and_later_posts_are_refused,
-          another_thread_may_stop_a_loop_even_before_it_runs, a_stream_is_told_of_room_bytes_and_end_once_each,
-          a_paused_watch_is_silent_until_resumed, a_ticker_goes_on_until_stopped,
-          time_stands_still_within_a_turn_and_is_fresh_in_the_next)
+          another_thread_may_stop_a_loop_even_before_it_runs,
+          a_stream_is_told_of_room_bytes_and_end_once_each, a_paused_watch_is_silent_until_resumed,
+          a_ticker_goes_on_until_stopped, time_stands_still_within_a_turn_and_is_fresh_in_the_next)

@@ -91,8 +91,9 @@ START_TEST(nothing_escaped_can_end_a_line_or_drive_a_terminal)
 
     str_escape(into, sizeof into, SLICE("a\r\n\x1b[0m\x7f\"\\\xc3\xa9"));
     ck_assert_str_eq(into, "a\\x0d\\x0a\\x1b[0m\\x7f\\x22\\x5c\xc3\xa9");
-    str_escape(into, sizeof into, SLICE("\xc2\x9b"
-                                        "2J\x9b\xff"));
+    str_escape(into, sizeof into,
+               SLICE("\xc2\x9b"
+                     "2J\x9b\xff"));
     ck_assert_str_eq(into, "\\xc2\\x9b2J\\x9b\\xff");
     str_escape_controls(into, sizeof into, SLICE("\"GET /\\\"\n\0"));
     ck_assert_str_eq(into, "\"GET /\\\"\\x0a\\x00");
@@ -137,5 +138,6 @@ END_TEST
 UNIT_MAIN("base/str", ascii_case_is_ignored_and_nothing_else, a_prefix_is_found_only_at_the_start,
           spaces_and_tabs_are_trimmed_and_other_controls_stay, a_number_is_digits_that_fit_and_nothing_else,
           a_copy_ends_with_nul, hashes_of_near_texts_differ_in_their_high_bits_too,
-          formatting_never_overruns_and_tells_what_it_wrote, nothing_escaped_can_end_a_line_or_drive_a_terminal,
-          escaping_cuts_at_whole_characters, json_strings_are_valid_whatever_the_bytes)
+          formatting_never_overruns_and_tells_what_it_wrote,
+          nothing_escaped_can_end_a_line_or_drive_a_terminal, escaping_cuts_at_whole_characters,
+          json_strings_are_valid_whatever_the_bytes)
