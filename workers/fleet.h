@@ -13,7 +13,8 @@
 struct fleet;
 
 struct fleet_callbacks {
-    /* The set of healthy workers changed: make the next pool of fleet_backends and publish it. */
+    /* The set of healthy workers changed: make the next pool of fleet_backends and publish it. Always the last call of whatever happened, but for
+     * the moment before a replaced worker leaves. An empty fleet may be freed here. */
     void (*on_members)(struct fleet *fleet, void *owner);
     /* A process was started (or adopted while starting): probe it until it answers, then call fleet_worker_ready with this slot and generation.
      * Again with wanted = false when that has become pointless. */
@@ -25,12 +26,15 @@ struct fleet_callbacks {
     void (*on_backend_gone)(struct fleet *fleet, struct backend *backend, void *owner);
 };
 
-/* Adopts whatever processes the slot table shows for this pool (an engine before this one started them). Takes a reference to config.
- * `orders` is the descriptor of orders.h. */
+/* Adopts whatever processes the slot table shows for this pool (an engine before this one started them): the healthy ones are fleet_backends
+ * at once, and how many there are counts as scaled by hand when the file says another number. Takes a reference to config. Nothing is called
+ * back and nothing is started before the first fleet_tick, which calls on_members in any case. `orders` is the descriptor of orders.h.
+ * A worker and its replacement are in different slots: with four wanted, the replacement of web.2 is web.5 (the lowest free number). */
 struct fleet *fleet_new(struct loop *loop, struct config *config, const struct pool_config *pool, struct slots *slots,
                         int orders, pid_t keeper, const struct fleet_callbacks *callbacks, void *owner);
 void fleet_free(struct fleet **fleet);  /* stops nothing: the workers are the keeper's */
-/* The pool in a newly adopted configuration; workers whose command etc. changed are replaced one by one, new one ready first. */
+/* The pool in a newly adopted configuration; workers whose command etc. changed are replaced one by one, new one ready first. When a replacement
+ * does not become ready, no other is replaced until the next fleet_adopt. An abandoned fleet whose pool is in the file again goes on. */
 void fleet_adopt(struct fleet *fleet, struct config *config, const struct pool_config *pool);
 /* No longer in the file: drains and stops all, then calls on_members for the last time with none left: fleet_is_empty. */
 void fleet_abandon(struct fleet *fleet);
@@ -48,6 +52,7 @@ struct backend *const *fleet_backends(const struct fleet *fleet, unsigned *count
 
 /* What the world tells it. */
 void fleet_worker_ready(struct fleet *fleet, int slot, uint32_t generation);
+bool fleet_worker_is_unfit(const struct fleet *fleet, int slot); /* healthy by its state, but out of the choice by a live probe */
 void fleet_worker_unfit(struct fleet *fleet, int slot, uint32_t generation, const char *why); /* a live probe's verdict: out of the choice */
 void fleet_worker_fit(struct fleet *fleet, int slot, uint32_t generation);
 void fleet_worker_ejected_again(struct fleet *fleet, int slot, uint32_t generation); /* ejected twice in a row: replace it, new one first */

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The fleet of one pool: compares the workers that are wanted with those that are present. Control thread.
+ *
+ *     the file, `drover scale`                 the slot table, news of the keeper, probes
+ *               |                                               |
+ *            wanted                                          present
+ *               |                                               |
+ *               +---------------------> settle <----------------+
+ *                                         |
+ *        too few:  the lowest free numbers, worker_start     (ORDER_START ... fleet_worker_ready: a member)
+ *        too many: retire_choose, worker_retire              (out of the choice, drained, ORDER_STOP, gone)
+ *        to be replaced: rollout_step                        (a replacement is ready, then the old one is retired)
+ *                                         |
+ *                  the set of members changed: on_members, as the last act
+ *
+ * It owns its workers (which own their backends) and keeps nothing that an engine after a crash could not find in the slot table. */
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "workers/fleet_internal.h"
+#include "workers/memory.h"
+#include "workers/retire.h"
+
+#define FLEET_TAG        0x464c4545u
+#define MEASURE_EVERY_US 500000u /* one process at a time */
+
+struct worker *fleet_worker_at(const struct fleet *fleet, int index)
+{
+    for (unsigned i = 0; i < fleet->count; i++) {
+        if (fleet->workers[i]->index == index)
+            return fleet->workers[i];
+    }
+    return NULL;
+}
+
+/* The worker whose present process is that one: what comes late about another is nobody's. */
+static struct worker *find_process(const struct fleet *fleet, int index, uint32_t generation)
+{
+    struct worker *worker = fleet_worker_at(fleet, index);
+
+    return worker && worker->is_running && worker->generation == generation ? worker : NULL;
+}
+
+static struct worker *find_number(const struct fleet *fleet, unsigned number)
+{
+    for (unsigned i = 0; i < fleet->count; i++) {
+        if (fleet->workers[i]->slot->number == number)
+            return fleet->workers[i];
+    }
+    return NULL;
+}
+
+static unsigned count_staying(const struct fleet *fleet)
+{
+    unsigned staying = 0;
+
+    for (unsigned i = 0; i < fleet->count; i++)
+        staying += worker_counts(fleet->workers[i]);
+    return staying;
+}
+
+static struct worker *insert(struct fleet *fleet, int index)
+{
+    struct worker *worker = worker_new(fleet, index);
+    unsigned at = fleet->count++;
+
+    fleet->workers = mem_resize(fleet->workers, fleet->count * sizeof *fleet->workers);
+    for (; at > 0 && fleet->workers[at - 1]->slot->number > worker->slot->number; at--)
+        fleet->workers[at] = fleet->workers[at - 1];
+    fleet->workers[at] = worker;
+    return worker;
+}
+
+struct worker *fleet_add_worker(struct fleet *fleet)
+{
+    unsigned number = 1;
+
+    while (find_number(fleet, number))
+        number++;
+    int index = slots_claim(fleet->slots, fleet->pool->name, number, true);
+    if (index < 0) {
+        if (!fleet->table_full_told)
+            log_error("%s: no slot is free for another worker (all pools together have at most %d)", fleet->pool->name,
+                      SLOTS_MAX);
+        fleet->table_full_told = true;
+        return NULL;
+    }
+    fleet->table_full_told = false;
+    return insert(fleet, index);
+}
+
+/* Those whose process is gone and whose places are free again. */
+static void remove_over(struct fleet *fleet)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < fleet->count; i++) {
+        struct worker *worker = fleet->workers[i];
+        if (!worker_is_over(worker)) {
+            fleet->workers[kept++] = worker;
+            continue;
+        }
+        struct order order = {.kind = ORDER_RETIRE, .slot = worker->index, .number = worker->slot->number};
+        str_format(order.pool, sizeof order.pool, "%s", worker->slot->pool);
+        (void)order_send(fleet->orders, &order, NULL, 0);
+        slots_release(fleet->slots, worker->index);
+        worker_free(&worker);
+    }
+    fleet->count = kept;
+}
+
+static bool retire_one(struct fleet *fleet)
+{
+    struct candidate candidates[SLOTS_MAX];
+    struct worker *workers[SLOTS_MAX];
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < fleet->count; i++) {
+        struct worker *worker = fleet->workers[i];
+        if (!worker_counts(worker))
+            continue;
+        uint64_t word = atomic_load(&fleet->slots->counts[worker->index]);
+        workers[count] = worker;
+        candidates[count++] = (struct candidate){
+            .is_serving = worker->state == WORKER_HEALTHY,
+            .goes_anyway = worker->fate == FATE_UNTIL_REPLACED,
+            .tunnels = counts_tunnels(word),
+            .requests = counts_requests(word),
+            .started_us = atomic_load(&worker->slot->started_us),
+        };
+    }
+    int first = retire_choose(candidates, count);
+    if (first < 0)
+        return false;
+    rollout_cancel(workers[first]);
+    worker_retire(workers[first]);
+    return true;
+}
+
+static bool is_change(const struct fleet *fleet, struct backend *const *members, unsigned count)
+{
+    return count != fleet->member_count || (count > 0 && memcmp(members, fleet->members, count * sizeof *members) != 0);
+}
+
+static void forget_members(struct fleet *fleet)
+{
+    for (unsigned i = 0; i < fleet->member_count; i++)
+        backend_unref(&fleet->members[i]);
+    mem_free(fleet->members);
+    fleet->members = NULL;
+    fleet->member_count = 0;
+}
+
+/* True when the set is another than before. */
+static bool collect_members(struct fleet *fleet)
+{
+    struct backend *members[SLOTS_MAX];
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < fleet->count; i++) {
+        if (worker_is_member(fleet->workers[i]))
+            members[count++] = fleet->workers[i]->backend;
+    }
+    if (!is_change(fleet, members, count))
+        return false;
+    for (unsigned i = 0; i < count; i++)
+        backend_ref(members[i]); /* before the old set's references go */
+    forget_members(fleet);
+    fleet->member_count = count;
+    fleet->members = mem_alloc(count * sizeof *members);
+    memcpy(fleet->members, members, count * sizeof *members);
+    return true;
+}
+
+static void publish(struct fleet *fleet)
+{
+    bool is_changed = collect_members(fleet) || !fleet->is_announced;
+
+    if (fleet->is_abandoned && fleet->count == 0 && !fleet->was_empty_told)
+        is_changed = fleet->was_empty_told = true;
+    fleet->is_announced = true;
+    if (is_changed)
+        fleet->callbacks.on_members(fleet, fleet->owner);
+}
+
+/* The last act of whatever happened: present follows wanted. The owner may free an empty fleet from on_members. */
+static void settle(struct fleet *fleet)
+{
+    remove_over(fleet);
+    if (!fleet->is_frozen) {
+        unsigned wanted = fleet_wanted(fleet), staying = count_staying(fleet);
+        struct worker *added;
+        for (; staying < wanted && (added = fleet_add_worker(fleet)); staying++)
+            worker_start(added);
+        while (staying > wanted && retire_one(fleet))
+            staying--;
+        rollout_step(fleet);
+        remove_over(fleet); /* one that waited for its next start is gone at once */
+    }
+    publish(fleet);
+}
+
+static void adopt_workers(struct fleet *fleet)
+{
+    const struct pool_config *pool = fleet->pool;
+    struct worker *old = NULL, *replacement = NULL;
+
+    for (int i = 0; i < SLOTS_MAX; i++) {
+        const struct slot *slot = &fleet->slots->slot[i];
+        if (atomic_load(&slot->claimed) == 2 && slot->is_worker && strcmp(slot->pool, pool->name) == 0)
+            worker_adopt(insert(fleet, i));
+    }
+    for (unsigned i = 0; i < fleet->count; i++) {
+        if (!old && fleet->workers[i]->fate == FATE_UNTIL_REPLACED)
+            old = fleet->workers[i];
+        if (!replacement && fleet->workers[i]->fate == FATE_REPLACES)
+            replacement = fleet->workers[i];
+        else if (fleet->workers[i]->fate == FATE_REPLACES)
+            worker_set_fate(fleet->workers[i], FATE_STAYS);
+    }
+    if (replacement && old)
+        replacement->replaces = old->index;
+    else if (replacement)
+        worker_set_fate(replacement, FATE_STAYS);
+    for (unsigned i = 0; i < fleet->count; i++) {
+        if (fleet->workers[i]->fate == FATE_UNTIL_REPLACED && !fleet->workers[i]->is_running)
+            rollout_on_gone(fleet->workers[i]);
+    }
+    unsigned present = count_staying(fleet);
+    if (present > 0 && present != pool->workers) {
+        fleet->is_overridden = true;
+        fleet->override = present;
+    }
+    if (present > 0)
+        log_info("%s: adopts %u workers, the file says %u", pool->name, present, pool->workers);
+}
+
+struct fleet *fleet_new(struct loop *loop, struct config *config, const struct pool_config *pool, struct slots *slots,
+                        int orders, pid_t keeper, const struct fleet_callbacks *callbacks, void *owner)
+{
+    struct fleet *fleet = mem_zero(sizeof *fleet);
+
+    (void)loop;
+    fleet->tag = FLEET_TAG;
+    fleet->config = config_ref(config);
+    fleet->pool = pool;
+    fleet->slots = slots;
+    fleet->orders = orders;
+    fleet->keeper = keeper;
+    fleet->callbacks = *callbacks;
+    fleet->owner = owner;
+    adopt_workers(fleet);
+    collect_members(fleet);
+    return fleet;
+}
+
+void fleet_free(struct fleet **fleet)
+{
+    struct fleet *ending = *fleet;
+
+    if (!ending)
+        return;
+    *fleet = NULL;
+    CHECK(ending->tag == FLEET_TAG);
+    forget_members(ending);
+    for (unsigned i = 0; i < ending->count; i++)
+        worker_free(&ending->workers[i]);
+    mem_free(ending->workers);
+    config_unref(&ending->config);
+    ending->tag = 0;
+    mem_free(ending);
+}
+
+void fleet_adopt(struct fleet *fleet, struct config *config, const struct pool_config *pool)
+{
+    struct config *old = fleet->config;
+
+    if (fleet->is_overridden && pool->workers != fleet->pool->workers) {
+        log_info("%s: the file says %u workers now, scaling by hand to %u is over", pool->name, pool->workers,
+                 fleet->override);
+        fleet->is_overridden = false;
+    }
+    fleet->config = config_ref(config);
+    fleet->pool = pool;
+    fleet->is_abandoned = fleet->was_empty_told = false;
+    rollout_plan(fleet);
+    config_unref(&old);
+    settle(fleet);
+}
+
+void fleet_abandon(struct fleet *fleet)
+{
+    fleet->is_abandoned = true;
+    for (unsigned i = 0; i < fleet->count; i++)
+        worker_retire(fleet->workers[i]);
+    settle(fleet);
+}
+
+bool fleet_is_empty(const struct fleet *fleet)
+{
+    return fleet->count == 0;
+}
+
+const char *fleet_name(const struct fleet *fleet)
+{
+    return fleet->pool->name;
+}
+
+const struct pool_config *fleet_config(const struct fleet *fleet)
+{
+    return fleet->pool;
+}
+
+unsigned fleet_wanted(const struct fleet *fleet)
+{
+    if (fleet->is_abandoned)
+        return 0;
+    return fleet->is_overridden ? fleet->override : fleet->pool->workers;
+}
+
+bool fleet_is_overridden(const struct fleet *fleet)
+{
+    return fleet->is_overridden;
+}
+
+void fleet_scale(struct fleet *fleet, unsigned count)
+{
+    log_info("%s: scaled by hand from %u to %u workers", fleet->pool->name, fleet_wanted(fleet), count);
+    fleet->is_overridden = true;
+    fleet->override = count < SLOTS_MAX ? count : SLOTS_MAX;
+    settle(fleet);
+}
+
+void fleet_scale_clear(struct fleet *fleet)
+{
+    fleet->is_overridden = false;
+    settle(fleet);
+}
+
+bool fleet_drain(struct fleet *fleet, unsigned number)
+{
+    struct worker *worker = find_number(fleet, number);
+
+    if (!worker)
+        return false;
+    if (worker->state == WORKER_HEALTHY && worker_counts(worker)) {
+        worker_set_fate(worker, FATE_UNTIL_REPLACED);
+        worker->is_replaced_asked = true;
+    } else {
+        worker_retire(worker); /* it serves nobody */
+    }
+    settle(fleet);
+    return true;
+}
+
+struct backend *const *fleet_backends(const struct fleet *fleet, unsigned *count)
+{
+    *count = fleet->member_count;
+    return fleet->members;
+}
+
+bool fleet_worker_is_unfit(const struct fleet *fleet, int slot)
+{
+    const struct worker *worker = fleet_worker_at(fleet, slot);
+
+    return worker && worker->state == WORKER_HEALTHY && worker->is_unfit;
+}
+
+void fleet_worker_ready(struct fleet *fleet, int slot, uint32_t generation)
+{
+    struct worker *worker = find_process(fleet, slot, generation);
+
+    if (!worker || worker->state != WORKER_STARTING)
+        return;
+    worker_on_ready(worker);
+    if (worker->fate == FATE_REPLACES) {
+        publish(fleet); /* there is no moment without one of the two */
+        rollout_on_ready(worker);
+    }
+    settle(fleet);
+}
+
+static void set_fitness(struct fleet *fleet, int slot, uint32_t generation, bool is_unfit, const char *why)
+{
+    struct worker *worker = find_process(fleet, slot, generation);
+
+    if (!worker || worker->state != WORKER_HEALTHY || worker->is_unfit == is_unfit)
+        return;
+    worker->is_unfit = is_unfit;
+    if (is_unfit)
+        log_warning("%s: its probe says that it is not fit: %s", worker->slot->name, why);
+    else
+        log_info("%s: its probe says that it is fit again", worker->slot->name);
+    settle(fleet);
+}
+
+void fleet_worker_unfit(struct fleet *fleet, int slot, uint32_t generation, const char *why)
+{
+    set_fitness(fleet, slot, generation, true, why);
+}
+
+void fleet_worker_fit(struct fleet *fleet, int slot, uint32_t generation)
+{
+    set_fitness(fleet, slot, generation, false, NULL);
+}
+
+void fleet_worker_ejected_again(struct fleet *fleet, int slot, uint32_t generation)
+{
+    struct worker *worker = find_process(fleet, slot, generation);
+
+    if (!worker || worker->state != WORKER_HEALTHY || worker->fate != FATE_STAYS)
+        return;
+    log_warning("%s: ejected twice in a row, is to be replaced", worker->slot->name);
+    worker_set_fate(worker, FATE_UNTIL_REPLACED);
+    worker->is_replaced_asked = true;
+    settle(fleet);
+}
+
+void fleet_on_started(struct fleet *fleet, int slot, uint32_t generation, pid_t pid)
+{
+    struct worker *worker = fleet_worker_at(fleet, slot);
+
+    if (!worker)
+        return; /* its slot is released once the keeper has said that it is gone */
+    worker_on_started(worker, generation, pid);
+    settle(fleet);
+}
+
+void fleet_on_start_failed(struct fleet *fleet, int slot, int error)
+{
+    struct worker *worker = fleet_worker_at(fleet, slot);
+
+    if (!worker)
+        return;
+    worker_on_start_failed(worker, error);
+    settle(fleet);
+}
+
+void fleet_on_exited(struct fleet *fleet, int slot, uint32_t generation, int status)
+{
+    struct worker *worker = find_process(fleet, slot, generation);
+
+    if (!worker)
+        return;
+    worker_on_exited(worker, status);
+    settle(fleet);
+}
+
+static void measure(struct fleet *fleet, uint64_t now_us)
+{
+    if (fleet->count == 0 || now_us - fleet->measured_us < MEASURE_EVERY_US)
+        return;
+    fleet->measured_us = now_us;
+    struct worker *worker = fleet->workers[++fleet->measured % fleet->count];
+    if (worker->is_running)
+        atomic_store(&worker->slot->memory, memory_of_process(worker->pid));
+}
+
+void fleet_tick(struct fleet *fleet, uint64_t now_us)
+{
+    CHECK(fleet->tag == FLEET_TAG);
+    for (unsigned i = 0; i < fleet->count; i++)
+        worker_tick(fleet->workers[i], now_us);
+    measure(fleet, now_us);
+    settle(fleet);
+}
+
+void fleet_freeze(struct fleet *fleet)
+{
+    fleet->is_frozen = true;
+}

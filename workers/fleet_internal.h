@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The fleet's parts, for the files that make it up: fleet.c (how many), rollout.c (which are replaced), worker.c (one life). */
+#ifndef DROVER_WORKERS_FLEET_INTERNAL_H
+#define DROVER_WORKERS_FLEET_INTERNAL_H
+
+#include "keeper/orders.h"
+#include "workers/fleet.h"
+
+/* What is to become of a worker. Kept in slot->retiring, so that an engine that comes after a crash goes on with it. */
+enum fate {
+    FATE_STAYS = 0,
+    FATE_GOES = 1,           /* leaves the choice, drains, is stopped, and its slot is free */
+    FATE_UNTIL_REPLACED = 2, /* goes when another one is ready in its place */
+    FATE_REPLACES = 3,       /* came for one of those; counts as one of the pool from when it is ready */
+};
+
+/* One slot of the pool that is in use, and the process in it. Owned by the fleet. */
+struct worker {
+    struct fleet *fleet;
+    int index;               /* of the slot */
+    struct slot *slot;
+    enum worker_state state; /* assigned by enter() in worker.c only */
+    enum fate fate;          /* by worker_set_fate only */
+    uint64_t since_us;       /* in this state */
+    uint64_t due_us;         /* starting: given up; backoff: started again; stopping: killed. 0: never */
+    bool is_running;         /* the keeper said that there is a process: pid and generation are its own */
+    uint32_t generation;
+    pid_t pid;
+    struct backend *backend; /* of this process, NULL when there is none */
+    bool is_probed;          /* its owner was asked to find out when it is ready */
+    bool is_unfit;           /* by a live probe */
+    bool is_replaced_asked;  /* FATE_UNTIL_REPLACED not because of the configuration: by `drover drain`, or ejected twice */
+    bool was_killed;         /* by us */
+    bool tunnels_told;       /* their end was ordered */
+    int replaces;            /* FATE_REPLACES: the slot of the one it came for */
+    struct config *made_by;  /* the configuration that its process was started from; NULL: an older one, nobody knows which */
+    const struct pool_config *made_as;
+};
+
+struct fleet {
+    uint32_t tag;
+    struct config *config;
+    const struct pool_config *pool;
+    struct slots *slots;
+    int orders;
+    pid_t keeper;
+    struct fleet_callbacks callbacks;
+    void *owner;
+
+    bool is_overridden;
+    unsigned override;
+    bool is_frozen, is_abandoned;
+    bool is_announced;       /* on_members was called for the first time */
+    bool was_empty_told;     /* on_members for the last time */
+    bool table_full_told;
+
+    struct worker **workers; /* by slot number */
+    unsigned count;
+    struct backend **members; /* what on_members was last called for */
+    unsigned member_count;
+    uint64_t measured_us;     /* when the last process was measured */
+    unsigned measured;        /* which one */
+};
+
+/* worker.c */
+struct worker *worker_new(struct fleet *fleet, int index);
+void worker_free(struct worker **worker);              /* leaves the process alone */
+void worker_set_origin(struct worker *worker);         /* its process is as the present configuration says */
+void worker_set_fate(struct worker *worker, enum fate fate);
+void worker_start(struct worker *worker);              /* orders a process */
+/* A process that an engine before this one started, or what is left of it. Calls nothing back: the next tick does. */
+void worker_adopt(struct worker *worker);
+void worker_on_started(struct worker *worker, uint32_t generation, pid_t pid);
+void worker_on_start_failed(struct worker *worker, int error);
+void worker_on_ready(struct worker *worker);
+void worker_on_exited(struct worker *worker, int status);
+void worker_retire(struct worker *worker);             /* out of the choice, drained, stopped */
+void worker_tick(struct worker *worker, uint64_t now_us);
+bool worker_is_member(const struct worker *worker);    /* requests may go there */
+bool worker_is_over(const struct worker *worker);      /* gone, and nothing is held in its slot */
+bool worker_counts(const struct worker *worker);       /* as one of the wanted */
+
+/* rollout.c: one is replaced at a time, the new one is ready before the old one leaves. */
+void rollout_plan(struct fleet *fleet);                /* the configuration is another: who has to be replaced? */
+void rollout_step(struct fleet *fleet);                /* starts the next replacement when it is time */
+void rollout_on_ready(struct worker *replacement);
+void rollout_on_failed(struct worker *replacement, const char *why); /* the rollout stops, the old ones go on */
+void rollout_on_gone(struct worker *worker);           /* one that was to be replaced died: who came for it takes its place */
+void rollout_cancel(struct worker *worker);            /* nobody needs to come for it any more */
+
+/* fleet.c */
+struct worker *fleet_add_worker(struct fleet *fleet);  /* in the lowest free number; NULL when the table is full */
+struct worker *fleet_worker_at(const struct fleet *fleet, int index);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The end of a worker in words: why, and what it said last. Control thread; the output is the keeper's and may change under us,
+ * so that it is copied first and its size is believed only as far as the room goes. */
+#include "workers/last_words.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/log.h"
+#include "base/str.h"
+
+size_t exit_describe(char *into, size_t room, int status, bool was_ours)
+{
+    if (WIFEXITED(status))
+        return str_format(into, room, "exited with status %d", WEXITSTATUS(status));
+    if (!WIFSIGNALED(status))
+        return str_format(into, room, "ended with wait status %d", status);
+    int number = WTERMSIG(status);
+    const char *name = sigabbrev_np(number);
+    const char *more = WCOREDUMP(status) ? " (core dumped)" : "";
+    if (number == SIGKILL && !was_ours)
+        more = ": perhaps out of memory?";
+    if (!name)
+        return str_format(into, room, "killed by signal %d%s", number, more);
+    return str_format(into, room, "killed by SIG%s%s", name, more);
+}
+
+/* Where the last `lines` lines of `text` begin. */
+static size_t begin_of_last(struct slice text, unsigned lines)
+{
+    size_t at = text.size;
+
+    if (at > 0 && text.at[at - 1] == '\n')
+        at--;
+    while (at > 0) {
+        if (text.at[at - 1] == '\n' && --lines == 0)
+            break;
+        at--;
+    }
+    return at;
+}
+
+void output_log_last(const struct slot *slot)
+{
+    char copy[SLOT_OUTPUT_MAX];
+    uint32_t size = atomic_load_explicit(&slot->output_size, memory_order_acquire);
+    struct slice text = {copy, size < sizeof copy ? size : sizeof copy};
+
+    memcpy(copy, slot->output, text.size);
+    if (text.size == 0) {
+        log_warning("%s: it wrote nothing", slot->name);
+        return;
+    }
+    size_t at = begin_of_last(text, LAST_LINES_MAX);
+    while (at < text.size) {
+        const char *end = memchr(copy + at, '\n', text.size - at);
+        size_t length = end ? (size_t)(end - copy) - at : text.size - at;
+        log_warning("%s: its last lines: %.*s", slot->name, (int)length, copy + at);
+        at += length + 1;
+    }
+}
