@@ -63,7 +63,10 @@ int order_receive(int fd, struct order *order, int *fds, unsigned *fd_count);
 int order_memfd(const void *bytes, uint64_t size);
 char *order_memfd_read(int fd, uint64_t *size);
 
-/* Where a worker of that slot listens: the port is in the slot; the socket's path is made of these parts (`unix` and `fd`). */
+/* Where a worker of that slot listens. `port` and `fd`: 127.0.0.1 and the port that is in the slot since before NEWS_STARTED (with `fd` each process
+ * has another). `unix`: the socket with this path. */
 void worker_socket_path(char into[108], pid_t keeper, int slot, uint32_t generation);
+/* The directory of those sockets, at most 80 bytes: set by the keeper before its first fork, so that engines know it too. */
+void worker_sockets_in(const char *directory);
 
 #endif
