@@ -87,7 +87,7 @@ enum field_name field_name_of(struct slice name)
     if (name.size <= 10)
         return field_name_short(name);
     enum field_name known = field_name_long(name);
-    if (known == FIELD_OTHER && (name.at[0] | 0x20) == 'x' && name.size > 12 &&
+    if (known == FIELD_OTHER && (name.at[0] | 0x20) == 'x' && name.size >= 12 &&
         TOKEN_IS(((struct slice){name.at, 12}), "x-forwarded-"))
         return FIELD_X_FORWARDED_OTHER;
     return known;
