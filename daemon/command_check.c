@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * `drover check [--print]`: all that is wrong with the file, without starting anything; then what drover understood. */
+ * `drover check [--print]`: all that is wrong with the file, without starting anything; then what drover
+ * understood. */
 #include <stdio.h>
 
 #include "base/address.h"
@@ -9,9 +10,11 @@
 static void print_pool(const struct pool_config *pool)
 {
     if (pool->is_launched)
-        printf("  pool %s: %u worker%s of %s\n", pool->name, pool->workers, pool->workers == 1 ? "" : "s", pool->command[0]);
+        printf("  pool %s: %u worker%s of %s\n", pool->name, pool->workers, pool->workers == 1 ? "" : "s",
+               pool->command[0]);
     else
-        printf("  pool %s: %u server%s\n", pool->name, pool->server_count, pool->server_count == 1 ? "" : "s");
+        printf("  pool %s: %u server%s\n", pool->name, pool->server_count,
+               pool->server_count == 1 ? "" : "s");
 }
 
 static void print_summary(const struct config *config)

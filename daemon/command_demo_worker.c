@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * `drover demo-worker`: an app that needs nothing installed, to try drover with and to test it by. It listens where it is told to: at ADDRESS, else
- * by the environment as drover gives it: $SOCKET, a listener on descriptor 3 (LISTEN_FDS=1), or $PORT. TERM: it finishes what it has. */
+ * `drover demo-worker`: an app that needs nothing installed, to try drover with and to test it by. It
+ * listens where it is told to: at ADDRESS, else by the environment as drover gives it: $SOCKET, a listener
+ * on descriptor 3 (LISTEN_FDS=1), or $PORT. TERM: it finishes what it has. */
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -78,7 +79,8 @@ static int open_listener(const struct command_line *line)
         return take_inherited();
     if (has_text(port))
         return listen_on(port);
-    return fail("where to listen", "give ADDRESS, $PORT, $SOCKET or a listener on descriptor 3 with LISTEN_FDS=1");
+    return fail("where to listen",
+                "give ADDRESS, $PORT, $SOCKET or a listener on descriptor 3 with LISTEN_FDS=1");
 }
 
 /* It goes into HTML, JSON and header fields as it is. */
@@ -144,7 +146,7 @@ static void stop(struct demo *demo)
     deadline_start(&demo->last, demo->loop, PATIENCE_MS);
     if (demo->connection_count == 0)
         loop_stop(demo->loop);
-    list_each_safe(node, after, &demo->connections)
+    list_each_safe (node, after, &demo->connections)
         demo_connection_stop(list_entry(node, struct demo_connection, node));
 }
 
@@ -182,7 +184,7 @@ static void serve(struct demo *demo)
     watch_open_readable(&demo->signals_watch, demo->loop, demo->signals, on_signal, demo);
     watch_open_readable(&demo->listener_watch, demo->loop, demo->listener, on_connection, demo);
     loop_run(demo->loop);
-    list_each_safe(node, after, &demo->connections)
+    list_each_safe (node, after, &demo->connections)
         demo_connection_drop(list_entry(node, struct demo_connection, node));
     loop_settle(demo->loop);
     deadline_stop(&demo->accept_again);

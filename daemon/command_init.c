@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * `drover init`: a commented drover.yaml for the app in this directory. A file that is there is never touched. */
+ * `drover init`: a commented drover.yaml for the app in this directory. A file that is there is never
+ * touched. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

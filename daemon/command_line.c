@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The words on the command line. Pure: no files, no environment, no output. Options stand before or after the command; all after
- * `--` is somebody else's command and is not looked at. */
+ * The words on the command line. Pure: no files, no environment, no output. Options stand before or after
+ * the command; all after `--` is somebody else's command and is not looked at. */
 #include "daemon/command_line.h"
 
 #include "base/mem.h"
@@ -77,12 +77,15 @@ static char *unknown_command(const struct command *table, const char *word)
 
     if (best)
         return mem_print("unknown command '%s'; did you mean '%s'?", word, best);
-    return mem_print("unknown command '%s'; `drover --help` lists them, and `drover -- %s ...` runs a program of that name",
+    return mem_print("unknown command '%s'; `drover --help` lists them, and `drover -- %s ...` runs a "
+                     "program of that name",
                      word, word);
 }
 
-/* The value of `-cFILE`, `-c FILE`, `--config FILE` or `--config=FILE`. False when `word` is not this option; *error when its value is missing. */
-static bool take_option(struct words *words, const char *letter, const char *name, const char **value, char **error)
+/* The value of `-cFILE`, `-c FILE`, `--config FILE` or `--config=FILE`. False when `word` is not this
+ * option; *error when its value is missing. */
+static bool take_option(struct words *words, const char *letter, const char *name, const char **value,
+                        char **error)
 {
     const char *word = *words->at;
     size_t size = strlen(name);
@@ -170,12 +173,13 @@ static char *check_options(const struct command_line *line)
     if (line->print && strcmp(line->command, "check") != 0)
         return mem_print("--print is for `drover check`");
     if (!line->has_own_command && (line->listen || line->workers))
-        return mem_print("%s goes with `-- COMMAND`; with a file, set `%s:` there", line->listen ? "-l" : "-w",
-                         line->listen ? "listen" : "workers");
+        return mem_print("%s goes with `-- COMMAND`; with a file, set `%s:` there",
+                         line->listen ? "-l" : "-w", line->listen ? "listen" : "workers");
     return NULL;
 }
 
-/* Options leave, the command and its arguments move to the front of `words` (in place: argv is the program's own). */
+/* Options leave, the command and its arguments move to the front of `words` (in place: argv is the
+ * program's own). */
 static char *sort_words(struct command_line *line, struct words *words, const char **asked)
 {
     char **kept = words->at;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * `drover manual`: every option of the file, from the same rows that read it; docs/options.md is made of this. */
+ * `drover manual`: every option of the file, from the same rows that read it; docs/options.md is made of
+ * this. */
 #include <stdio.h>
 
 #include "base/mem.h"

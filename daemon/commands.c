@@ -45,7 +45,8 @@ char *commands_help(const struct command *table)
 {
     struct buffer page = {0};
 
-    buffer_print(&page, "drover %s: an HTTP and WebSocket proxy that runs its own workers\n\n", DROVER_VERSION);
+    buffer_print(&page, "drover %s: an HTTP and WebSocket proxy that runs its own workers\n\n",
+                 DROVER_VERSION);
     buffer_print(&page, "  drover [-c FILE] [COMMAND]\n"
                         "  drover [-l ADDRESS] [-w N|auto] -- PROGRAM...    no file needed, for example\n"
                         "  drover -w 4 -- uvicorn app:app --port '$PORT'\n\n");

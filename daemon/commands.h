@@ -27,8 +27,8 @@ struct loaded_config {
     char *bytes;
     size_t size;
 };
-/* Finds and reads what `drover run` with these words would serve from; errors and warnings go to stderr, a line each. False when it cannot be
- * served. To be ended by loaded_config_fini in both cases. */
+/* Finds and reads what `drover run` with these words would serve from; errors and warnings go to stderr, a
+ * line each. False when it cannot be served. To be ended by loaded_config_fini in both cases. */
 bool loaded_config_read(struct loaded_config *loaded, const struct command_line *line);
 void loaded_config_fini(struct loaded_config *loaded);
 

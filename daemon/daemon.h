@@ -12,22 +12,22 @@ enum exit_status { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_WRONG_USE = 2, EXIT_NOT_
 
 /* What the words on the command line say. */
 struct command_line {
-    const char *command;       /* "run" when none is named */
-    const char *file;          /* -c */
-    const char *listen;        /* -l */
-    const char *workers;       /* -w */
-    bool json;                 /* --json */
-    bool print;                /* check --print */
-    char **arguments;          /* after the command's name; for run: after `--` */
+    const char *command; /* "run" when none is named */
+    const char *file;    /* -c */
+    const char *listen;  /* -l */
+    const char *workers; /* -w */
+    bool json;           /* --json */
+    bool print;          /* check --print */
+    char **arguments;    /* after the command's name; for run: after `--` */
     unsigned argument_count;
-    bool has_own_command;      /* there was a `--` */
+    bool has_own_command; /* there was a `--` */
 };
 
 /* One row for each command: main.c finds it here, --help prints it. */
 struct command {
     const char *name;
-    const char *arguments;     /* as shown in --help: "POOL N|file"; a word in brackets may be left out */
-    const char *help;          /* NULL: not shown */
+    const char *arguments; /* as shown in --help: "POOL N|file"; a word in brackets may be left out */
+    const char *help;      /* NULL: not shown */
     int (*run)(const struct command_line *line); /* the exit status */
 };
 extern const struct command commands[]; /* ends with a NULL name */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The demo worker's parts: command_demo_worker.c (start, stop, listening), demo_connection.c (HTTP on one connection), demo_pages.c (what the
- * pages answer), demo_websocket.c (the echo), demo_page.c (the page's text). One process, one thread, one loop. */
+ * The demo worker's parts: command_demo_worker.c (start, stop, listening), demo_connection.c (HTTP on one
+ * connection), demo_pages.c (what the pages answer), demo_websocket.c (the echo), demo_page.c (the page's
+ * text). One process, one thread, one loop. */
 #ifndef DROVER_DAEMON_DEMO_H
 #define DROVER_DAEMON_DEMO_H
 
@@ -13,25 +14,25 @@
 
 struct demo {
     struct loop *loop;
-    char name[80];             /* of the worker: letters, digits and ._- only */
-    uint64_t requests;         /* answered by this process */
+    char name[80];     /* of the worker: letters, digits and ._- only */
+    uint64_t requests; /* answered by this process */
     struct list connections;
     unsigned connection_count;
     bool is_stopping;
-    struct head head;          /* of the request that is being read; too large for each connection */
+    struct head head; /* of the request that is being read; too large for each connection */
 
-    int listener;              /* -1 once stopping */
+    int listener; /* -1 once stopping */
     struct watch listener_watch;
     struct deadline accept_again; /* after the descriptors ran out */
     int signals;
     struct watch signals_watch;
-    struct deadline last;      /* the end of patience with those who do not leave */
+    struct deadline last; /* the end of patience with those who do not leave */
 };
 
 enum demo_state {
-    DEMO_HEAD,      /* a request's head is awaited or half there */
+    DEMO_HEAD, /* a request's head is awaited or half there */
     DEMO_BODY,
-    DEMO_WAITING,   /* for the deadline: a slow answer, the next event of a stream */
+    DEMO_WAITING, /* for the deadline: a slow answer, the next event of a stream */
     DEMO_WEBSOCKET,
     DEMO_LINGERING, /* all is said; what still comes is thrown away until the client has closed */
 };
@@ -39,11 +40,11 @@ enum demo_state {
 struct demo_websocket {
     uint8_t header[14];
     uint8_t header_size;
-    uint8_t opcode;            /* of the frame under way */
+    uint8_t opcode; /* of the frame under way */
     bool is_final;
     bool in_payload;
     bool close_sent;
-    uint8_t message_opcode;    /* of the data message under way; 0: none */
+    uint8_t message_opcode; /* of the data message under way; 0: none */
     uint8_t control_size;
     uint8_t control[125];
     uint8_t mask[4];
@@ -85,7 +86,7 @@ struct demo_connection {
 };
 
 /* demo_connection.c */
-void demo_connection_open(struct demo *demo, int fd); /* owns fd */
+void demo_connection_open(struct demo *demo, int fd);          /* owns fd */
 void demo_connection_stop(struct demo_connection *connection); /* finishes what it has, then closes */
 void demo_connection_drop(struct demo_connection *connection); /* at once; freed at the end of the turn */
 void demo_wait(struct demo_connection *connection, unsigned delay_ms);
@@ -108,7 +109,8 @@ char *demo_page_html(const struct demo *demo);
 
 /* demo_websocket.c */
 void demo_websocket_open(struct demo_connection *connection, const struct head *head);
-bool demo_websocket_read(struct demo_connection *connection); /* false: nothing more can be done with what is there */
+bool demo_websocket_read(
+    struct demo_connection *connection); /* false: nothing more can be done with what is there */
 void demo_websocket_close(struct demo_connection *connection, unsigned code);
 void demo_websocket_fini(struct demo_websocket *websocket);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * HTTP on one connection of the demo worker: heads and bodies in, answers out, as far as input and output allow. The connection owns its descriptor
- * and buffers; it is freed at the end of the turn in which it was dropped. */
+ * HTTP on one connection of the demo worker: heads and bodies in, answers out, as far as input and output
+ * allow. The connection owns its descriptor and buffers; it is freed at the end of the turn in which it was
+ * dropped. */
 #include <errno.h>
 
 #include "base/check.h"
@@ -17,7 +18,8 @@
 #define IDLE_MS   75000
 #define LINGER_MS 2000
 
-static const struct h1_limits limits = {.head_bytes = 32u << 10, .fields = HEAD_FIELDS_MAX, .keep_underscores = true};
+static const struct h1_limits limits = {
+    .head_bytes = 32u << 10, .fields = HEAD_FIELDS_MAX, .keep_underscores = true};
 
 static void on_freeing(struct task *task)
 {
@@ -67,10 +69,11 @@ static void put_head(struct demo_connection *connection, unsigned status, const 
     struct slice reason = status_reason(status), date = http_date(clock_wall_us());
 
     connection->keep_alive = connection->keep_alive && !connection->demo->is_stopping;
-    buffer_print(&connection->out,
-                 "HTTP/1.1 %u %.*s\r\nDate: %.*s\r\nContent-Type: %s\r\nCache-Control: no-store\r\nX-Worker: %s\r\n%s", status,
-                 (int)reason.size, reason.at, (int)date.size, date.at, type, connection->demo->name,
-                 connection->keep_alive ? "" : "Connection: close\r\n");
+    buffer_print(
+        &connection->out,
+        "HTTP/1.1 %u %.*s\r\nDate: %.*s\r\nContent-Type: %s\r\nCache-Control: no-store\r\nX-Worker: %s\r\n%s",
+        status, (int)reason.size, reason.at, (int)date.size, date.at, type, connection->demo->name,
+        connection->keep_alive ? "" : "Connection: close\r\n");
 }
 
 void demo_respond(struct demo_connection *connection, unsigned status, const char *type, struct slice body)
@@ -127,7 +130,8 @@ static void begin_request(struct demo_connection *connection, const struct head 
     if (head->expects_continue)
         buffer_print(&connection->out, "HTTP/1.1 100 Continue\r\n\r\n");
     if (connection->page->on_head)
-        connection->page->on_head(connection, head, (struct slice){buffer_bytes(&connection->in), head->size});
+        connection->page->on_head(connection, head,
+                                  (struct slice){buffer_bytes(&connection->in), head->size});
 }
 
 static bool read_head(struct demo_connection *connection)
@@ -186,7 +190,8 @@ static bool understand(struct demo_connection *connection)
 static bool flush(struct demo_connection *connection)
 {
     while (buffer_size(&connection->out) > 0) {
-        ssize_t written = net_write(connection->fd, buffer_bytes(&connection->out), buffer_size(&connection->out));
+        ssize_t written =
+            net_write(connection->fd, buffer_bytes(&connection->out), buffer_size(&connection->out));
         if (written == -EAGAIN)
             return true;
         if (written < 0) {

@@ -27,8 +27,8 @@ static void who_on_end(struct demo_connection *connection)
     const struct demo *demo = connection->demo;
 
     respond_text(connection, 200, JSON,
-                 mem_print("{\"worker\": \"%s\", \"pid\": %d, \"requests\": %llu}\n", demo->name, (int)getpid(),
-                           (unsigned long long)demo->requests + 1));
+                 mem_print("{\"worker\": \"%s\", \"pid\": %d, \"requests\": %llu}\n", demo->name,
+                           (int)getpid(), (unsigned long long)demo->requests + 1));
 }
 
 static void slow_on_end(struct demo_connection *connection)
@@ -66,7 +66,8 @@ static void stream_on_due(struct demo_connection *connection)
 {
     char event[160];
     unsigned tick = connection->ticks - --connection->ticks_left;
-    size_t size = str_format(event, sizeof event, "data: {\"worker\": \"%s\", \"tick\": %u}\n\n", connection->demo->name, tick);
+    size_t size = str_format(event, sizeof event, "data: {\"worker\": \"%s\", \"tick\": %u}\n\n",
+                             connection->demo->name, tick);
 
     demo_respond_piece(connection, (struct slice){event, size});
     if (connection->ticks_left > 0)
@@ -96,7 +97,8 @@ static void websocket_on_end(struct demo_connection *connection)
 static void missing_on_end(struct demo_connection *connection)
 {
     demo_respond(connection, 404, TEXT,
-                 SLICE("No such page. There are / /who /slow?ms=500 /stream?ticks=5&ms=500 /echo /upload and, by WebSocket, /ws\n"));
+                 SLICE("No such page. There are / /who /slow?ms=500 /stream?ticks=5&ms=500 /echo /upload "
+                       "and, by WebSocket, /ws\n"));
 }
 
 static const struct demo_page pages[] = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The demo worker's WebSocket echo: RFC 6455's server side. Messages come back whole, of the same kind, once their last fragment is there. */
+ * The demo worker's WebSocket echo: RFC 6455's server side. Messages come back whole, of the same kind,
+ * once their last fragment is there. */
 #include "daemon/demo.h"
 #include "http/websocket.h"
 
@@ -123,7 +124,8 @@ static unsigned close_code(struct slice payload)
 /* RFC 6455 section 7.4. */
 static bool code_is_valid(unsigned code)
 {
-    return (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) || (code >= 3000 && code <= 4999);
+    return (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) ||
+           (code >= 3000 && code <= 4999);
 }
 
 static void on_close(struct demo_connection *connection, struct slice payload)
@@ -192,7 +194,8 @@ static unsigned check_header(struct demo_websocket *websocket)
     if (!is_masked || has_reserved || websocket->opcode > PONG || (websocket->opcode > BINARY && !is_control))
         return PROTOCOL_ERROR;
     if (is_control)
-        return !websocket->is_final || websocket->payload_left > sizeof websocket->control ? PROTOCOL_ERROR : 0;
+        return !websocket->is_final || websocket->payload_left > sizeof websocket->control ? PROTOCOL_ERROR
+                                                                                           : 0;
     if ((websocket->opcode == CONTINUATION) != (websocket->message_opcode != 0))
         return PROTOCOL_ERROR;
     if (websocket->payload_left > DEMO_MESSAGE_MAX - buffer_size(&websocket->message))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The configuration that a command works with: from the file or from the command line, with all that is wrong with it told on stderr. */
+ * The configuration that a command works with: from the file or from the command line, with all that is
+ * wrong with it told on stderr. */
 #include <stdio.h>
 
 #include "base/mem.h"
@@ -24,7 +25,8 @@ static bool read_file(struct loaded_config *loaded, const char *path)
 
 static void make_from_words(struct loaded_config *loaded, const struct command_line *line)
 {
-    loaded->bytes = config_from_command_line(line->listen, line->workers, line->arguments, line->argument_count);
+    loaded->bytes =
+        config_from_command_line(line->listen, line->workers, line->arguments, line->argument_count);
     loaded->size = strlen(loaded->bytes);
 }
 

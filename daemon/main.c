@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "daemon/command_line.h"
 
-/* A descriptor 0, 1 or 2 that is missing would be given to a socket, and then written to by whoever prints. */
+/* A descriptor 0, 1 or 2 that is missing would be given to a socket, then written to by whoever prints. */
 static void hold_standard_descriptors(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
