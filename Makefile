@@ -1,35 +1,53 @@
 # drover: `make` builds ./drover, `make demo` shows it, `make test` proves it.
-CC       ?= gcc
-VARIANT  ?= release
-BUILD    := build/$(VARIANT)
-FOLDERS  := base config http balancer health keeper workers proxy admin daemon
+#
+#   make                  ./drover (VARIANT=asan or tsan: only build/VARIANT/drover)
+#   make demo             installs what is missing, builds, runs drover with four demo workers on port 8000
+#   make test             installs what is missing, all unit tests and scenarios, three variants
+#   make unit scenario    the tests of one VARIANT
+#   make check            formatting, layers, compilers' and cppcheck's word, manual, longest files and functions
+#   make format           rewrites the sources in the house's format
+#   make fuzz             each fuzzer for FUZZ_SECONDS
+#   make bench            side by side with nginx and HAProxy
+#   make install          DESTDIR and PREFIX as usual
+VARIANT      ?= release
+BUILD        := build/$(VARIANT)
+PREFIX       ?= /usr/local
+FUZZ_SECONDS ?= 30
+FOLDERS      := base config http balancer health keeper workers proxy admin daemon
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
 CPPFLAGS := -I. -I$(BUILD) -D_GNU_SOURCE
-CFLAGS   := -std=gnu11 -g $(WARNINGS) -fno-strict-aliasing -pthread
+CFLAGS   := -std=gnu11 -g $(WARNINGS) -fno-strict-aliasing -fno-omit-frame-pointer -pthread
 LDFLAGS  := -pthread
 LDLIBS   := -levent_core -levent_pthreads -lcrypto -lyaml -lcares -ljansson
 
 ifeq ($(VARIANT),release)
-CFLAGS  += -O2 -fno-omit-frame-pointer -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+CFLAGS  += -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 LDFLAGS += -pie -Wl,-z,relro,-z,now
 else ifeq ($(VARIANT),asan)
-CFLAGS  += -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+CFLAGS  += -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined
 LDFLAGS += -fsanitize=address,undefined
 else ifeq ($(VARIANT),tsan)
-CFLAGS  += -O1 -fno-omit-frame-pointer -fsanitize=thread -Wno-tsan
+CFLAGS  += -O1 -fsanitize=thread -Wno-unknown-warning-option -Wno-tsan
 LDFLAGS += -fsanitize=thread
+else ifeq ($(VARIANT),fuzz)
+CC      := clang
+CFLAGS  += -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+LDFLAGS += -fsanitize=fuzzer,address,undefined
 else
-$(error VARIANT is release, asan or tsan)
+$(error VARIANT is release, asan, tsan or fuzz)
 endif
 
 SOURCES  := $(foreach folder,$(FOLDERS),$(wildcard $(folder)/*.c))
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY  := $(filter-out $(BUILD)/daemon/main.o,$(OBJECTS))
 TESTS    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/test_*.c))
+FUZZERS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+MAKE_ALL := $(MAKE) --no-print-directory -j$(shell nproc)
 
-.PHONY: all demo test unit unit-tests scenario check layers format fuzz bench deps clean
+.PHONY: all demo test unit unit-tests scenario check layers format fuzz fuzzers bench install clean
 .SECONDARY:
+.DELETE_ON_ERROR:
 
 all: drover
 
@@ -37,6 +55,7 @@ ifeq ($(VARIANT),release)
 drover: $(BUILD)/drover
 	@ln -sf $(BUILD)/drover drover
 else
+.PHONY: drover
 drover: $(BUILD)/drover
 endif
 
@@ -55,9 +74,52 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libdrover.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libdrover.a $(LDFLAGS) $(LDLIBS) -lcheck -lsubunit -lrt -lm
 
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libdrover.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libdrover.a $(LDFLAGS) $(LDLIBS)
+
 unit-tests: $(TESTS)
 
--include $(OBJECTS:.o=.d)
+fuzzers: $(FUZZERS)
+
+demo:
+	@scripts/deps build
+	@$(MAKE_ALL) drover
+	@scripts/demo
+
+test:
+	@scripts/deps test
+	@env -u MAKEFLAGS -u MFLAGS scripts/test
+
+unit scenario:
+	@scripts/deps test
+	@env -u MAKEFLAGS -u MFLAGS scripts/test --$@ $(VARIANT)
+
+check:
+	@scripts/deps check
+	@env -u MAKEFLAGS -u MFLAGS scripts/check
+
+layers:
+	@scripts/layers
+
+format:
+	@scripts/deps check
+	@scripts/sources | xargs clang-format -i
+
+fuzz:
+	@scripts/deps fuzz
+	@$(MAKE_ALL) VARIANT=fuzz fuzzers
+	@scripts/fuzz $(FUZZ_SECONDS)
+
+bench:
+	@scripts/deps bench
+	@$(MAKE_ALL) drover
+	@bench/run
+
+install: drover
+	install -D -m 755 $(BUILD)/drover $(DESTDIR)$(PREFIX)/bin/drover
 
 clean:
 	rm -rf build drover
+
+-include $(OBJECTS:.o=.d) $(TESTS:=.d) $(FUZZERS:=.d)

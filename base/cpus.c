@@ -46,7 +46,7 @@ static bool find_place(const char *root, struct hierarchy *tree)
     FILE *file = fopen(path, "re");
     while (file && !found && fgets(line, sizeof line, file)) {
         char *rest = line;
-        strsep(&rest, ":");
+        (void)strsep(&rest, ":"); /* the number */
         char *controllers = strsep(&rest, ":");
         if (!controllers || !rest)
             continue;
