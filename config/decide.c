@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Second step of loading: `auto` becomes numbers, WEB_CONCURRENCY and PORT replace what the file says. Reads the environment, CPUs
+ * and memory; one thread. */
+#include "config/decide.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/cpus.h"
+#include "base/mem.h"
+#include "base/memory_limit.h"
+#include "config/expand.h"
+#include "config/fill.h"
+#include "config/values.h"
+
+unsigned workers_that_fit(uint64_t limit_bytes)
+{
+    uint64_t others = limit_bytes / 8;
+
+    others = others < (64ull << 20) ? 64ull << 20 : others > (1ull << 30) ? 1ull << 30 : others;
+    uint64_t fit = limit_bytes > others ? (limit_bytes - others) / WORKER_MEMORY : 0;
+    return fit < UINT32_MAX ? (unsigned)fit : UINT32_MAX;
+}
+
+unsigned workers_auto(unsigned cpus, unsigned room)
+{
+    unsigned most = option_find(&options_pool, "workers")->high, wanted = 2 * (cpus < most ? cpus : most) + 1;
+
+    wanted = wanted < room ? wanted : room;
+    wanted = wanted < most ? wanted : most;
+    return wanted > 0 ? wanted : 1;
+}
+
+static bool has_value(const char *name, const char **value)
+{
+    *value = getenv(name);
+    return *value && **value; /* Compose hands on what is unset as an empty text */
+}
+
+static bool is_from_command_line(const struct filling *filling, const char *const *keys)
+{
+    const struct yaml_node *node = filling->root;
+
+    if (strcmp(filling->config->path, COMMAND_LINE) != 0)
+        return false;
+    while (*keys && node)
+        node = node_find(node, *keys++);
+    return node != NULL;
+}
+
+/* -w and -l are nearer to the user than the environment. */
+static void take_web_concurrency(struct filling *filling)
+{
+    const struct option *option = option_find(&options_pool, "workers");
+    struct pool_config *pool = NULL;
+    const char *value;
+    char part[QUOTE_MAX];
+    uint64_t count = 0;
+
+    for (unsigned i = 0; !pool && i < filling->config->pool_count; i++) {
+        if (filling->config->pools[i].is_launched)
+            pool = &filling->config->pools[i];
+    }
+    if (!pool || !has_value("WEB_CONCURRENCY", &value) ||
+        is_from_command_line(filling, (const char *const[]){"pools", pool->name, "workers", NULL}))
+        return;
+    bool is_auto = strcmp(value, "auto") == 0;
+    if (!is_auto && (!value_count(slice_of(value), &count) || count < option->low || count > option->high))
+        findings_error(filling->findings, (struct place){0, 0}, "WEB_CONCURRENCY",
+                       "expected %llu to %llu or 'auto' in the environment, got '%s'",
+                       (unsigned long long)option->low, (unsigned long long)option->high,
+                       quote_part(part, slice_of(value)));
+    else
+        pool->workers = (unsigned)count;
+}
+
+static void take_port(struct filling *filling)
+{
+    struct listen_config *listen = filling->config->listens;
+    const char *value;
+    char part[QUOTE_MAX], text[ADDRESS_TEXT];
+    uint64_t port;
+
+    if (filling->config->listen_count == 0 || !has_value("PORT", &value) ||
+        is_from_command_line(filling, (const char *const[]){"listen", NULL}))
+        return;
+    if (!value_count(slice_of(value), &port) || port < 1 || port > 65535) {
+        findings_error(filling->findings, (struct place){0, 0}, "PORT",
+                       "expected a port from 1 to 65535 in the environment, got '%s'",
+                       quote_part(part, slice_of(value)));
+        return;
+    }
+    if (listen->address.size == 0)
+        return; /* was wrong */
+    if (address_is_unix(&listen->address)) {
+        findings_warning(filling->findings, (struct place){0, 0}, "PORT",
+                         "the first listener is a unix socket: PORT in the environment changes nothing");
+        return;
+    }
+    if (listen->address.any.sa_family == AF_INET)
+        listen->address.v4.sin_port = htons((uint16_t)port);
+    else
+        listen->address.v6.sin6_port = htons((uint16_t)port);
+    address_print(&listen->address, text);
+    mem_free(listen->text);
+    listen->text = mem_dup(text);
+}
+
+/* What memory allows is shared: first the pools with a number, then those with `auto` in equal parts. */
+static void decide_workers(struct filling *filling)
+{
+    struct config *config = filling->config;
+    unsigned fit = workers_that_fit(memory_limit()), fixed = 0, autos = 0;
+
+    for (unsigned i = 0; i < config->pool_count; i++) {
+        fixed += config->pools[i].is_launched ? config->pools[i].workers : 0;
+        autos += config->pools[i].is_launched && config->pools[i].workers == 0;
+    }
+    for (unsigned i = 0; autos > 0 && i < config->pool_count; i++) {
+        struct pool_config *pool = &config->pools[i];
+        if (pool->is_launched && pool->workers == 0)
+            pool->workers = workers_auto(cpus_usable(), fit > fixed ? (fit - fixed) / autos : 0);
+    }
+    if (autos == 0 && fixed > fit)
+        findings_warning(filling->findings, place_of_key(filling->root, (const char *const[]){"pools", NULL}),
+                         "pools", "%u workers may not fit: at 150m each, memory allows %u", fixed, fit);
+}
+
+static bool names(const struct pool_config *pool, const char *name)
+{
+    bool found = false;
+
+    for (unsigned i = 0; !found && i < pool->argument_count; i++)
+        found = expand_names(pool->command[i], name);
+    for (unsigned i = 0; !found && i < pool->environment_count; i++)
+        found = expand_names(pool->environment[i], name);
+    return found;
+}
+
+static bool names_descriptor(const struct pool_config *pool)
+{
+    for (unsigned i = 0; i < pool->argument_count; i++) {
+        const char *word = pool->command[i], *next = i + 1 < pool->argument_count ? pool->command[i + 1] : "";
+        const char *url = strstr(word, "fd://3");
+        if (strcmp(word, "--fd=3") == 0 || (strcmp(word, "--fd") == 0 && strcmp(next, "3") == 0) ||
+            (url && !url[6]))
+            return true;
+    }
+    return false;
+}
+
+enum bind_hint bind_hint(const struct pool_config *pool)
+{
+    bool socket = names(pool, "SOCKET"), port = names(pool, "PORT");
+
+    if (socket && port)
+        return HINT_BOTH;
+    if (socket || port)
+        return socket ? HINT_SOCKET : HINT_PORT;
+    return names_descriptor(pool) ? HINT_DESCRIPTOR : HINT_NONE;
+}
+
+static void decide_bind(struct filling *filling, struct pool_config *pool)
+{
+    static const enum bind_kind binds[] = {[HINT_NONE] = BIND_PORT,
+                                           [HINT_PORT] = BIND_PORT,
+                                           [HINT_SOCKET] = BIND_UNIX,
+                                           [HINT_DESCRIPTOR] = BIND_FD,
+                                           [HINT_BOTH] = BIND_PORT};
+    const char *const keys[] = {"pools", pool->name, "command", NULL};
+    struct place place = place_of_key(filling->root, keys);
+    char key[KEY_PATH_MAX];
+
+    if ((unsigned)pool->bind != BIND_AUTO)
+        return;
+    enum bind_hint hint = pool->command ? bind_hint(pool) : HINT_PORT; /* else an error already, or servers */
+    pool->bind = binds[hint];
+    str_format(key, sizeof key, "pools.%s.command", pool->name);
+    if (hint == HINT_BOTH)
+        findings_error(filling->findings, place, key,
+                       "expected $SOCKET or $PORT, got both: say which with 'bind'");
+    else if (hint == HINT_NONE && pool->first_port == 0)
+        findings_warning(
+            filling->findings, place, key,
+            "names neither $PORT nor $SOCKET nor '--fd 3': the app must listen on the port that PORT in its "
+            "environment tells ('bind: port' says that it does)");
+}
+
+static void decide_control(struct config *config)
+{
+    const char *runtime;
+
+    if (config->control)
+        return;
+    if (geteuid() == 0)
+        config->control = mem_dup("/run/drover/control.sock");
+    else if (has_value("XDG_RUNTIME_DIR", &runtime) && *runtime == '/')
+        config->control = mem_print("%s/drover.sock", runtime);
+    else
+        config->control = mem_print("/tmp/drover-%u/control.sock", (unsigned)geteuid());
+}
+
+/* None in the file: everything goes to the first pool. */
+static void decide_routes(struct config *config)
+{
+    if (config->route_count > 0)
+        return;
+    mem_free(config->routes);
+    config->routes = mem_zero(sizeof *config->routes);
+    config->routes->path = mem_dup("/");
+    config->routes->where = mem_dup(config->path);
+    config->route_count = 1;
+}
+
+void decide(struct filling *filling)
+{
+    struct config *config = filling->config;
+
+    take_web_concurrency(filling);
+    take_port(filling);
+    if (config->threads == 0)
+        config->threads = cpus_usable();
+    unsigned most = option_find(&options_top, "threads")->high;
+    config->threads = config->threads < most ? config->threads : most;
+    decide_workers(filling);
+    for (unsigned i = 0; i < config->pool_count; i++) {
+        struct pool_config *pool = &config->pools[i];
+        if (pool->is_launched)
+            decide_bind(filling, pool);
+        else
+            pool->bind = BIND_PORT;
+        if (pool->target_concurrency == 0)
+            pool->target_concurrency = pool->concurrency > 0 ? pool->concurrency : 10;
+    }
+    decide_control(config);
+    decide_routes(config);
+}
