@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Nanoseconds to read one head, best of some rounds, one thread:
+ * Nanoseconds to read one head, best of some rounds, one thread. From the top of the tree:
  *
- *     gcc -std=gnu11 -O2 -I. -D_GNU_SOURCE -o micro_http bench/micro_http.c http/[a-z]*.c base/{str,mem,check}.c -lcrypto
+ *     gcc -std=gnu11 -O2 -I. -D_GNU_SOURCE -o micro_http bench/micro_http.c \
+ *         $(ls http/*.c) base/{str,mem,check}.c -lcrypto
  */
 #include <stdio.h>
 #include <time.h>
@@ -22,8 +23,10 @@ static const char browser[] =
     "GET /dashboard/items?page=2&sort=name HTTP/1.1\r\n"
     "Host: app.example.org\r\n"
     "Connection: keep-alive\r\n"
-    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36\r\n"
-    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8\r\n"
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/120.0.0.0 Safari/537.36\r\n"
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,"
+    "*/*;q=0.8\r\n"
     "Upgrade-Insecure-Requests: 1\r\n"
     "Sec-Fetch-Mode: navigate\r\n"
     "Referer: https://app.example.org/dashboard\r\n"

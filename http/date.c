@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * IMF-fixdate, made once a second by each thread that asks. The calendar is computed here: gmtime_r and strftime take
- * locks and look at the locale. */
+ * IMF-fixdate, made once a second by each thread that asks. The calendar is computed here: gmtime_r and
+ * strftime take locks and look at the locale. */
 #include "http/date.h"
 
 static char *put_two(char *at, unsigned number)
@@ -18,8 +18,8 @@ static char *put_word(char *at, const char *words, unsigned which)
     return at + 4;
 }
 
-/* Days since the epoch to a date: years begin in March, so that a leap day is the last of its year, and eras are of 400
- * years, after which the calendar repeats. */
+/* Days since the epoch to a date: years begin in March, so that a leap day is the last of its year, and eras
+ * are of 400 years, after which the calendar repeats. */
 static void civil(uint64_t days, unsigned *year, unsigned *month, unsigned *day)
 {
     uint64_t since = days + 719468; /* from 0000-03-01 */

@@ -7,6 +7,7 @@
 #include "base/str.h"
 
 #define HTTP_DATE_SIZE 29
-struct slice http_date(uint64_t wall_us); /* "Sun, 06 Nov 1994 08:49:37 GMT"; valid until the thread's next call */
+/* "Sun, 06 Nov 1994 08:49:37 GMT"; valid until the thread's next call. */
+struct slice http_date(uint64_t wall_us);
 
 #endif

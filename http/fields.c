@@ -140,9 +140,10 @@ bool field_list_has(struct slice value, struct slice token)
     return false;
 }
 
-/* RFC 9110 section 7.6.1 names Connection, Keep-Alive, Proxy-Connection, TE, Transfer-Encoding and Upgrade. HTTP2-Settings
- * goes with an Upgrade to h2c, which is never passed on (RFC 9113 section 3.1). Proxy-* speak to the next proxy only
- * (RFC 9110 section 11.7): drover asks for no credentials, and a worker's are not for its clients. */
+/* RFC 9110 section 7.6.1 names Connection, Keep-Alive, Proxy-Connection, TE, Transfer-Encoding and Upgrade.
+ * HTTP2-Settings goes with an Upgrade to h2c, which is never passed on (RFC 9113 section 3.1). Proxy-* speak
+ * to the next proxy only (RFC 9110 section 11.7): drover asks for no credentials, and a worker's are not for
+ * its clients. */
 bool field_is_hop_by_hop(const struct field *field)
 {
     switch (field->known) {

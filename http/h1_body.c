@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The body that follows a head (RFC 9112 sections 6.3 and 7.1), piece by piece as it comes. Payload is handed out in
- * place. Of the chunked coding's own bytes only the trailer section is kept: extensions are checked and forgotten. CR LF
- * only: a bare LF in a chunk line is what "funky chunks" smuggle with. Pure, any thread; owns the trailers. */
+ * The body that follows a head (RFC 9112 sections 6.3 and 7.1), piece by piece as it comes. Payload is
+ * handed out in place. Of the chunked coding's own bytes only the trailer section is kept: extensions are
+ * checked and forgotten. CR LF only: a bare LF in a chunk line is what "funky chunks" smuggle with. Pure,
+ * any thread; owns the trailers. */
 #include "base/mem.h"
 #include "http/fields.h"
 #include "http/h1.h"
@@ -256,8 +257,8 @@ struct slice h1_body_trailers(const struct h1_body *body)
     return (struct slice){body->trailers ? body->trailers : "", body->trailers ? body->trailer_bytes : 0};
 }
 
-/* RFC 9110 section 6.5.1: nothing that frames, routes, authenticates, or says what the content is or how it was meant to
- * be handled. Who puts trailers among the fields must not be handed a forged one. */
+/* RFC 9110 section 6.5.1: nothing that frames, routes, authenticates, or says what the content is or how it
+ * was meant to be handled. Who puts trailers among the fields must not be handed a forged one. */
 static bool may_trail(struct slice name)
 {
     static const char *const never[] = {

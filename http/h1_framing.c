@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Where a message ends and whether another follows on its connection (RFC 9112 sections 6 and 9.3): the rules that
- * smuggling is made of, for both directions. Stricter than the RFC: whatever two readers could understand in two ways is
- * refused. Pure, any thread. */
+ * Where a message ends and whether another follows on its connection (RFC 9112 sections 6 and 9.3): the
+ * rules that smuggling is made of, for both directions. Stricter than the RFC: whatever two readers could
+ * understand in two ways is refused. Pure, any thread. */
 #include "http/fields.h"
 #include "http/h1_read.h"
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Walks over the lines of a head. Nothing is remembered between two calls but how far the bytes were looked at: a head
- * mostly comes whole and is read in one go; one that comes in pieces is read again from its start when a line has been
- * completed, and only looked through for bytes that may stand nowhere while none has.
+ * Walks over the lines of a head. Nothing is remembered between two calls but how far the bytes were looked
+ * at: a head mostly comes whole and is read in one go; one that comes in pieces is read again from its
+ * start when a line has been completed, and only looked through for bytes that may stand nowhere while none
+ * has.
  *
- * A last line without its end is judged by that rule alone, so that what is refused does not depend on how the bytes were
- * cut, with one exception that does not either: the first 64 bytes of a request are a method's or they are garbage.
- * Pure, any thread. */
+ * A last line without its end is judged by that rule alone, so that what is refused does not depend on how
+ * the bytes were cut, with one exception that does not either: the first 64 bytes of a request are a
+ * method's or they are garbage. Pure, any thread. */
 #include "http/h1_read.h"
 
 #include "http/fields.h"
@@ -38,8 +39,8 @@ enum h1_verdict h1_reader_line_end(struct h1_reader *reader, size_t from, size_t
                                                : "a control byte in the head");
 }
 
-/* `colon` is the first byte that is none of a name's. Responses: white space before the colon is removed (RFC 9112
- * section 5.1). */
+/* `colon` is the first byte that is none of a name's. Responses: white space before the colon is removed (RFC
+ * 9112 section 5.1). */
 static enum h1_verdict find_colon(struct h1_reader *reader, size_t *colon, size_t name_end)
 {
     const char *text = reader->scan.text;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the parts of the HTTP/1 reader share: h1_read.c walks over the lines, h1_request.c and h1_response.c judge them,
- * h1_framing.c says what follows. Internal to http/. */
+ * What the parts of the HTTP/1 reader share: h1_read.c walks over the lines, h1_request.c and h1_response.c
+ * judge them, h1_framing.c says what follows. Internal to http/. */
 #ifndef DROVER_HTTP_H1_READ_H
 #define DROVER_HTTP_H1_READ_H
 
@@ -39,8 +39,8 @@ enum h1_verdict h1_request_finish(struct h1_reader *reader);
 enum h1_verdict h1_status_line(struct h1_reader *reader);
 enum h1_verdict h1_response_finish(struct h1_reader *reader, enum method method);
 
-/* Content-Length and Transfer-Encoding: sets framing, content_length and has_content_length; FRAMING_NONE when there is
- * neither. */
+/* Content-Length and Transfer-Encoding: sets framing, content_length and has_content_length; FRAMING_NONE
+ * when there is neither. */
 enum h1_verdict h1_framing(struct h1_reader *reader);
 /* Connection's options: keep_alive, named_by_connection; *upgrade when it names Upgrade. */
 enum h1_verdict h1_connection(struct h1_reader *reader, bool *upgrade);

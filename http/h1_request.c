@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What makes a request's head good beyond its lines: the request line, Host, Expect, Upgrade. Pure, any thread. */
+ * What makes a request's head good beyond its lines: the request line, Host, Expect, Upgrade. Pure, any
+ * thread. */
 #include "http/fields.h"
 #include "http/h1_read.h"
 #include "http/octets.h"
@@ -51,7 +52,8 @@ static enum h1_verdict absolute_form(struct h1_reader *reader)
             head->method == METHOD_OPTIONS ? SLICE("*") : SLICE("/"); /* RFC 9112 section 3.2.4 */
         return H1_DONE;
     }
-    /* "http://host?query" is legal and nobody sends it; its origin-form is not among the bytes we were given. */
+    /* "http://host?query" is legal and nobody sends it; its origin-form is not among the bytes we were given.
+     *  */
     if (rest.at[size] == '?')
         return h1_reader_refuse(reader, 400, "an absolute target with a query and no path");
     head->path_query = (struct slice){rest.at + size, rest.size - size};
@@ -161,8 +163,8 @@ static enum h1_verdict check_host(struct h1_reader *reader)
     return H1_DONE;
 }
 
-/* Any expectation but 100-continue is answered 417 (RFC 9110 section 10.1.1): passed on, it could make a worker and us
- * differ about when the body begins. */
+/* Any expectation but 100-continue is answered 417 (RFC 9110 section 10.1.1): passed on, it could make a
+ * worker and us differ about when the body begins. */
 static enum h1_verdict check_expect(struct h1_reader *reader)
 {
     struct head *head = reader->head;

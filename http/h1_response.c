@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What makes a response's head good beyond its lines: the status line, and which responses have a body (RFC 9112
- * section 6.3). Pure, any thread. */
+ * What makes a response's head good beyond its lines: the status line, and which responses have a body (RFC
+ * 9112 section 6.3). Pure, any thread. */
 #include "http/h1_read.h"
 
 static bool is_digit(char byte)

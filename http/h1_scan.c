@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * The markers behind h1_scan.h: one in plain C, and the same with 16 and 32 bytes at a time. Any thread; owns nothing. */
+ * The markers behind h1_scan.h: one in plain C, and the same with 16 and 32 bytes at a time. Any thread;
+ * owns nothing. */
 #include "http/h1_scan.h"
 
 #include "http/octets.h"
 
-/* Fewer than 64 bytes: the marker must not read beyond them, so they are copied and filled up with NUL, which is in both
- * classes. */
+/* Fewer than 64 bytes: the marker must not read beyond them, so they are copied and filled up with NUL, which
+ * is in both classes. */
 static void mark_tail(h1_scan_marker *marker, const char *text, size_t size, uint64_t *control,
                       uint64_t *other)
 {
@@ -35,8 +36,8 @@ void h1_scan_mark_plain(const char *text, size_t size, uint64_t *control, uint64
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-/* Token bytes by their two halves: bit h of entry l is set when the byte with high half h and low half l is one (without
- * '_'). Bytes from 0x80 have no bit: the shuffle gives 0 for them. */
+/* Token bytes by their two halves: bit h of entry l is set when the byte with high half h and low half l is
+ * one (without '_'). Bytes from 0x80 have no bit: the shuffle gives 0 for them. */
 #define NAME_LOW                                                                                             \
     (char)0xe8, (char)0xfc, (char)0xf8, (char)0xfc, (char)0xfc, (char)0xfc, (char)0xfc, (char)0xfc,          \
         (char)0xf8, (char)0xf8, (char)0xf4, (char)0x54, (char)0xd0, (char)0x54, (char)0xf4, (char)0x50

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Where in a head the bytes are that decide something. The bytes are classified 64 at a time into bit masks, with AVX2 or
- * SSE4.2 where the CPU has them, and the reader steps from bit to bit. A window is marked ahead, never a whole buffer: what
- * follows the head is mostly body. Pure; lives on the reader's stack. Internal to http/. */
+ * Where in a head the bytes are that decide something. The bytes are classified 64 at a time into bit
+ * masks, with AVX2 or SSE4.2 where the CPU has them, and the reader steps from bit to bit. A window is
+ * marked ahead, never a whole buffer: what follows the head is mostly body. Pure; lives on the reader's
+ * stack. Internal to http/. */
 #ifndef DROVER_HTTP_H1_SCAN_H
 #define DROVER_HTTP_H1_SCAN_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The table of octets.h; tests/unit/http/test_octets.c derives every entry from the grammar again. Constant, any thread. */
+ * The table of octets.h; tests/unit/http/test_octets.c derives every entry from the grammar again.
+ * Constant, any thread. */
 #include "http/octets.h"
 
 /* clang-format off */

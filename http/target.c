@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Request-targets and authorities (RFC 3986, RFC 9112 section 3.2). Pure, any thread; never changes what is sent on. */
+ * Request-targets and authorities (RFC 3986, RFC 9112 section 3.2). Pure, any thread; never changes what is
+ * sent on. */
 #include "http/target.h"
 
 #include <arpa/inet.h>
@@ -10,8 +11,8 @@
 
 #define EACH(byte) (0x0101010101010101u * (uint64_t)(byte))
 
-/* Non-zero when one of the eight bytes is outside 0x21-0x7e or is '#'. The classic tests for a byte below n and for a zero
- * byte: exact in the lowest byte they mark, which is all that "none at all" needs. */
+/* Non-zero when one of the eight bytes is outside 0x21-0x7e or is '#'. The classic tests for a byte below n
+ * and for a zero byte: exact in the lowest byte they mark, which is all that "none at all" needs. */
 static uint64_t odd_bytes(uint64_t word)
 {
     uint64_t hash = word ^ EACH('#'), del = word ^ EACH(0x7f);
@@ -115,7 +116,8 @@ struct slice authority_host(struct slice authority)
     return host;
 }
 
-/* The byte at path.at[*i], decoded when it is a percent-encoded unreserved one; *i steps over what was read. */
+/* The byte at path.at[*i], decoded when it is a percent-encoded unreserved one; *i steps over what was read.
+ *  */
 static char next_byte(struct slice path, size_t *i)
 {
     char byte = path.at[(*i)++];
@@ -130,8 +132,8 @@ static char next_byte(struct slice path, size_t *i)
     return (char)decoded;
 }
 
-/* `into` holds `size` bytes and ends where a segment ends: takes a last segment of "." or ".." away, the latter with the
- * one before it. What is left ends with a slash then. */
+/* `into` holds `size` bytes and ends where a segment ends: takes a last segment of "." or ".." away, the
+ * latter with the one before it. What is left ends with a slash then. */
 static size_t drop_dots(const char *into, size_t size)
 {
     if (size >= 2 && memcmp(into + size - 2, "/.", 2) == 0)

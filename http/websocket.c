@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * RFC 6455 as a proxy needs it: is this a handshake, what must the answer's Sec-WebSocket-Accept be, and where do frames
- * end. Pure, any thread. */
+ * RFC 6455 as a proxy needs it: is this a handshake, what must the answer's Sec-WebSocket-Accept be, and
+ * where do frames end. Pure, any thread. */
 #include "http/websocket.h"
 
 #include <openssl/evp.h>
@@ -16,8 +16,8 @@ static bool is_base64(char byte)
            byte == '+' || byte == '/';
 }
 
-/* 22 characters and "==": the last of them carries two bits, the others are zero in what any encoder writes, but no
- * server looks, and neither do we. */
+/* 22 characters and "==": the last of them carries two bits, the others are zero in what any encoder writes,
+ * but no server looks, and neither do we. */
 static bool key_is_valid(struct slice key)
 {
     if (key.size != KEY_SIZE || key.at[KEY_SIZE - 1] != '=' || key.at[KEY_SIZE - 2] != '=')
@@ -132,7 +132,8 @@ size_t websocket_frames_until_boundary(const struct websocket_frames *frames, st
 
 size_t websocket_close_frame(char into[WEBSOCKET_CLOSE_MAX], unsigned code, bool masked)
 {
-    /* The mask keeps a client's page from choosing the bytes on the wire; there is no such page here, so zeros do. */
+    /* The mask keeps a client's page from choosing the bytes on the wire; there is no such page here, so
+     * zeros do. */
     const char frame[] = {(char)0x88, (char)(masked ? 0x82 : 0x02), 0, 0, 0, 0};
     size_t size = masked ? 6 : 2;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Every message of tests/strictness, whole and byte by byte, through the readers: accepted or refused as the corpus wants
- * and as drover prefers, and the same whichever way the bytes were cut. Needs no network; run.py there does the same to
- * the whole program. */
+ * Every message of tests/strictness, whole and byte by byte, through the readers: accepted or refused as
+ * the corpus wants and as drover prefers, and the same whichever way the bytes were cut. Needs no network;
+ * run.py there does the same to the whole program. */
 #include <jansson.h>
 #include <openssl/evp.h>
 #include <stdio.h>

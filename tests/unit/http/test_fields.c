@@ -71,8 +71,15 @@ END_TEST
 
 START_TEST(other_names_are_other)
 {
-    static const char *const others[] = {"X", "Hos", "Hosts", "Teapot", "Content_Length", "Transfer-Encodinh",
-                                         "X-Forwarde", "Sec-Fetch-Mode", "Accept-Encoding"};
+    static const char *const others[] = {"X",
+                                         "Hos",
+                                         "Hosts",
+                                         "Teapot",
+                                         "Content_Length",
+                                         "Transfer-Encodinh",
+                                         "X-Forwarde",
+                                         "Sec-Fetch-Mode",
+                                         "Accept-Encoding"};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         ck_assert_int_eq(field_name_of(slice_of(others[i])), FIELD_OTHER);
 }
@@ -112,7 +119,8 @@ START_TEST(a_field_line_needs_a_token_a_colon_and_no_controls)
     ck_assert_slice(value, "a b");
     ck_assert(field_line_split(SLICE("a:"), &name, &value));
     ck_assert_slice(value, "");
-    static const char *const bad[] = {"", "a", ": b", "a : b", " a: b", "a b: c", "a: \001", "a: b\rc", "\xe9: b"};
+    static const char *const bad[] = {"",       "a",       ": b",     "a : b",  " a: b",
+                                      "a b: c", "a: \001", "a: b\rc", "\xe9: b"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         ck_assert_msg(!field_line_split(slice_of(bad[i]), &name, &value), "taken: \"%s\"", bad[i]);
     ck_assert(!field_line_split(SLICE("a: b\0c"), &name, &value));
@@ -121,12 +129,13 @@ END_TEST
 
 START_TEST(hop_by_hop_fields_are_told_from_the_others)
 {
-    static const enum field_name hop[] = {FIELD_CONNECTION, FIELD_KEEP_ALIVE, FIELD_PROXY_CONNECTION, FIELD_TE,
-                                          FIELD_TRANSFER_ENCODING, FIELD_UPGRADE, FIELD_HTTP2_SETTINGS,
-                                          FIELD_PROXY_AUTHENTICATE, FIELD_PROXY_AUTHORIZATION,
-                                          FIELD_PROXY_AUTHENTICATION_INFO};
-    static const enum field_name end_to_end[] = {FIELD_OTHER, FIELD_HOST, FIELD_CONTENT_LENGTH, FIELD_COOKIE,
-                                                 FIELD_SEC_WEBSOCKET_KEY, FIELD_TRAILER};
+    static const enum field_name hop[] = {FIELD_CONNECTION,          FIELD_KEEP_ALIVE,
+                                          FIELD_PROXY_CONNECTION,    FIELD_TE,
+                                          FIELD_TRANSFER_ENCODING,   FIELD_UPGRADE,
+                                          FIELD_HTTP2_SETTINGS,      FIELD_PROXY_AUTHENTICATE,
+                                          FIELD_PROXY_AUTHORIZATION, FIELD_PROXY_AUTHENTICATION_INFO};
+    static const enum field_name end_to_end[] = {
+        FIELD_OTHER, FIELD_HOST, FIELD_CONTENT_LENGTH, FIELD_COOKIE, FIELD_SEC_WEBSOCKET_KEY, FIELD_TRAILER};
     struct field field = {.named_by_connection = false};
 
     for (size_t i = 0; i < sizeof(hop) / sizeof(hop[0]); i++) {
@@ -140,6 +149,7 @@ START_TEST(hop_by_hop_fields_are_told_from_the_others)
 }
 END_TEST
 
-UNIT_MAIN("http/fields", every_known_name_is_known_in_any_case_and_no_neighbour_of_it_is, other_names_are_other,
-          a_list_gives_its_elements_without_white_space_and_empty_ones, a_list_has_whole_elements_only,
-          a_field_line_needs_a_token_a_colon_and_no_controls, hop_by_hop_fields_are_told_from_the_others)
+UNIT_MAIN("http/fields", every_known_name_is_known_in_any_case_and_no_neighbour_of_it_is,
+          other_names_are_other, a_list_gives_its_elements_without_white_space_and_empty_ones,
+          a_list_has_whole_elements_only, a_field_line_needs_a_token_a_colon_and_no_controls,
+          hop_by_hop_fields_are_told_from_the_others)

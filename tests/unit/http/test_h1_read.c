@@ -12,7 +12,9 @@
 START_TEST(fields_come_with_names_as_sent_and_values_trimmed)
 {
     ck_assert_request(GET HOST "X-A:\t  v w \t\r\nX-B:\r\nx!#$%&'*+-.^`|~1: caf\xc3\xa9 \xff\r\n\r\nrest");
-    ck_assert_uint_eq(head.size, sizeof(GET HOST "X-A:\t  v w \t\r\nX-B:\r\nx!#$%&'*+-.^`|~1: caf\xc3\xa9 \xff\r\n\r\n") - 1);
+    ck_assert_uint_eq(
+        head.size,
+        sizeof(GET HOST "X-A:\t  v w \t\r\nX-B:\r\nx!#$%&'*+-.^`|~1: caf\xc3\xa9 \xff\r\n\r\n") - 1);
     ck_assert_uint_eq(head.field_count, 4);
     ck_assert_slice(head.fields[1].name, "X-A");
     ck_assert_slice(head.fields[1].value, "v w");
@@ -55,9 +57,10 @@ END_TEST
 
 START_TEST(names_must_be_tokens_with_the_colon_right_behind)
 {
-    static const char *const lines[] = {"X A: v", "X-A : v", "X-A\t: v", ": v", ":", "JustAName", "X-A v", "X\"A: v",
-                                        "X/A: v", "X@A: v", "X{A: v", "X\xe9: v", "\xa0X: v", " X: v", "\tX: v",
-                                        "X_ A: v", "_ : v", "[X]: v", "X\\A: v", "X,A: v"};
+    static const char *const lines[] = {"X A: v",    "X-A : v",  "X-A\t: v", ": v",     ":",
+                                        "JustAName", "X-A v",    "X\"A: v",  "X/A: v",  "X@A: v",
+                                        "X{A: v",    "X\xe9: v", "\xa0X: v", " X: v",   "\tX: v",
+                                        "X_ A: v",   "_ : v",    "[X]: v",   "X\\A: v", "X,A: v"};
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         char text[100];
         size_t size = (size_t)snprintf(text, sizeof(text), GET "%s\r\n" HOST "\r\n", lines[i]);
@@ -198,7 +201,8 @@ static enum h1_verdict feed(struct slice text, size_t step)
     size_t seen = 0;
 
     for (size_t size = step; size < text.size; size += step) {
-        enum h1_verdict verdict = h1_read_request(&head, (struct slice){text.at, size}, &seen, &limits, &error);
+        enum h1_verdict verdict =
+            h1_read_request(&head, (struct slice){text.at, size}, &seen, &limits, &error);
         if (verdict != H1_MORE)
             return verdict;
     }
@@ -226,17 +230,20 @@ END_TEST
 
 START_TEST(a_cr_at_the_end_of_a_piece_is_judged_with_the_next)
 {
-    static const char good[] = GET HOST "X-A: 0123456789012345678901234567890123456789012345678901234567890123\r\n\r\n";
-    static const char bad[] = GET HOST "X-A: 0123456789012345678901234567890123456789012345678901234567890123\rx";
+    static const char good[] =
+        GET HOST "X-A: 0123456789012345678901234567890123456789012345678901234567890123\r\n\r\n";
+    static const char bad[] =
+        GET HOST "X-A: 0123456789012345678901234567890123456789012345678901234567890123\rx";
 
     ck_assert_int_eq(feed(SLICE(good), 1), H1_DONE);
     ck_assert_int_eq(feed(SLICE(bad), 1), H1_BAD);
 }
 END_TEST
 
-UNIT_MAIN("http/h1_read", fields_come_with_names_as_sent_and_values_trimmed, line_ends_are_crlf_and_nothing_else,
-          control_bytes_are_refused_wherever_they_are, names_must_be_tokens_with_the_colon_right_behind,
-          folded_lines_are_refused, names_with_an_underscore_are_left_out_of_requests_unless_they_are_kept,
+UNIT_MAIN("http/h1_read", fields_come_with_names_as_sent_and_values_trimmed,
+          line_ends_are_crlf_and_nothing_else, control_bytes_are_refused_wherever_they_are,
+          names_must_be_tokens_with_the_colon_right_behind, folded_lines_are_refused,
+          names_with_an_underscore_are_left_out_of_requests_unless_they_are_kept,
           what_is_left_out_is_checked_and_counted_like_the_rest,
           as_many_fields_as_the_limit_pass_and_one_more_is_431,
           a_limit_of_fields_above_what_a_head_holds_counts_as_that,

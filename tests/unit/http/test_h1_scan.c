@@ -18,7 +18,8 @@ static uint64_t random_next(void)
     return seed;
 }
 
-/* Bytes of which most are text, in a block of just that size: a marker that reads on is seen by the sanitizer. */
+/* Bytes of which most are text, in a block of just that size: a marker that reads on is seen by the
+ * sanitizer. */
 static char *random_text(size_t size)
 {
     char *text = malloc(size + (size == 0));
@@ -108,4 +109,5 @@ START_TEST(the_next_mark_is_found_over_windows)
 END_TEST
 
 UNIT_MAIN("http/h1_scan", the_plain_marker_marks_what_the_octets_say, the_sse_marker_marks_the_same,
-          the_avx_marker_marks_the_same, the_chosen_marker_marks_the_same, the_next_mark_is_found_over_windows)
+          the_avx_marker_marks_the_same, the_chosen_marker_marks_the_same,
+          the_next_mark_is_found_over_windows)
