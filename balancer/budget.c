@@ -42,7 +42,8 @@ static void roll_locked(struct budget *budget, uint64_t now_us)
     uint64_t seconds = (now_us - rolled_us) / SECOND_US;
     uint64_t requests = requests_ever(budget), retries = atomic_load(&budget->retries);
     uint64_t requests_then = 0, retries_then = 0;
-    for (uint64_t i = 0; i < seconds && i < BUDGET_SECONDS; i++) {
+    /* Once around and one more: after a longer pause nothing from before it counts. */
+    for (uint64_t i = 0; i < seconds && i <= BUDGET_SECONDS; i++) {
         requests_then = budget->requests_then[budget->at];
         retries_then = budget->retries_then[budget->at];
         budget->requests_then[budget->at] = requests;
