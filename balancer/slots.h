@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * The slot table: one MAP_SHARED anonymous mapping that the keeper makes before its first fork; the keeper and every engine see
- * the same memory. A slot is a worker's (or a fixed server's) numbered place in its pool: web.3. Its counts, name and port outlive the process in
- * it, and an engine that crashes. Nothing in here is a pointer.
+ * The slot table: one MAP_SHARED anonymous mapping that the keeper makes before its first fork; the keeper
+ * and every engine see the same memory. A slot is a worker's (or a fixed server's) numbered place in its
+ * pool: web.3. Its counts, name and port outlive the process in it, and an engine that crashes. Nothing in
+ * here is a pointer.
  *
- * The places that are taken at a slot are one 64-bit word with a lane for each engine and kind, so that choosing and taking is
- * one compare-and-swap that is exact across all loops and both engines, and an engine's lanes can be zeroed when it dies:
+ * The places that are taken at a slot are one 64-bit word with a lane for each engine and kind, so that
+ * choosing and taking is one compare-and-swap that is exact across all loops and both engines, and an
+ * engine's lanes can be zeroed when it dies:
  *
  *     63      48 47      32 31      16 15       0
- *     | tunnels 1 | requests 1 | tunnels 0 | requests 0 |        (engine 1)          (engine 0)
- */
+ *     | tunnels 1 | requests 1 | tunnels 0 | requests 0 |        (engine 1)          (engine 0) */
 #ifndef DROVER_BALANCER_SLOTS_H
 #define DROVER_BALANCER_SLOTS_H
 
@@ -26,8 +27,9 @@
 #define SLOT_NAME_MAX   80
 #define SLOT_OUTPUT_MAX 4096
 
-enum worker_state { /* behaviour.md section 7; `ejected` is the balancer's word, not a state of the process */
-    WORKER_ABSENT,   /* nobody sits in the slot */
+/* behaviour.md section 7; `ejected` is the balancer's word, not a state of the process. */
+enum worker_state {
+    WORKER_ABSENT, /* nobody sits in the slot */
     WORKER_STARTING,
     WORKER_HEALTHY,
     WORKER_DRAINING, /* gets nothing new, finishes what it has */
@@ -36,7 +38,7 @@ enum worker_state { /* behaviour.md section 7; `ejected` is the balancer's word,
 };
 
 struct slot {
-    /* Written once by who claims it (slots_claim), before `claimed` is 2; constant until slots_free. */
+    /* Written once by who claims it (slots_claim), before `claimed` is 2; constant until slots_release. */
     _Atomic uint32_t claimed; /* 0 free, 1 being claimed, 2 in use */
     bool is_worker;           /* else a fixed server */
     unsigned number;          /* 1 ... ; servers: 1 ... in order of appearance */
@@ -53,30 +55,32 @@ struct slot {
     /* Written by the control thread of the engine that decides. */
     _Alignas(64) _Atomic uint32_t state; /* enum worker_state */
     _Atomic uint64_t state_since_us;
-    _Atomic uint32_t crashes;            /* in a row, for the backoff */
-    _Atomic uint32_t retiring;           /* 1: is to go when it holds nothing; survives an engine's crash */
-    _Atomic uint64_t memory;             /* proportional set size, bytes; 0 = not measured */
+    _Atomic uint32_t crashes;  /* in a row, for the backoff */
+    _Atomic uint32_t retiring; /* 1: is to go when it holds nothing; survives an engine's crash */
+    _Atomic uint64_t memory;   /* proportional set size, bytes; 0 = not measured */
 
     /* Written by the loops. */
     _Alignas(64) _Atomic uint64_t requests; /* heads that were answered, ever */
     _Atomic uint64_t fails;                 /* failures as section 4 defines them, ever */
 
-    /* Written by the keeper: the last lines of output, oldest first, each ended by \n; begins at a line's start. */
+    /* Written by the keeper: the last lines of output, oldest first, each ended by \n; begins at a line's
+     * start. */
     _Alignas(64) _Atomic uint32_t output_size;
     char output[SLOT_OUTPUT_MAX];
 };
 
 struct engine_column {
-    _Alignas(64) _Atomic int32_t pid;   /* 0: free */
-    _Atomic uint32_t connections;       /* client connections open, all loops */
-    _Atomic uint32_t serving;           /* 1: accepts */
-    _Atomic uint32_t loops;             /* how many beats below count: loops + the control thread (beat 0) */
+    _Alignas(64) _Atomic int32_t pid; /* 0: free */
+    _Atomic uint32_t connections;     /* client connections open, all loops */
+    _Atomic uint32_t serving;         /* 1: accepts */
+    _Atomic uint32_t loops;           /* how many beats below count: loops + the control thread (beat 0) */
     _Atomic uint64_t beats[LOOPS_MAX + 1]; /* monotonic ms of each thread's last sign of life */
 };
 
 struct slots {
     struct engine_column engines[ENGINES_MAX];
-    _Alignas(64) _Atomic uint64_t claiming; /* 0: nobody claims; else since when and who (slots.c) */
+    /* 0: nobody claims; else since when and who (slots.c) */
+    _Alignas(64) _Atomic uint64_t claiming;
     _Alignas(64) _Atomic uint64_t counts[SLOTS_MAX];
     struct slot slot[SLOTS_MAX];
 };
@@ -84,12 +88,15 @@ struct slots {
 struct slots *slots_new(void); /* the mapping, zeroed */
 void slots_free_all(struct slots **slots);
 
-/* The slot of that pool and number, claimed now when it is free so far; -1 when the table is full or the pool's name is 64 bytes or
- * longer. Any process, any thread. `generation` goes on from whoever was in the slot before; all else begins at 0. */
+/* The slot of that pool and number, claimed now when it is free so far; -1 when the table is full or the
+ * pool's name is 64 bytes or longer. Any process, any thread. `generation` goes on from whoever was in the
+ * slot before; all else begins at 0. */
 int slots_claim(struct slots *slots, const char *pool, unsigned number, bool is_worker);
 int slots_find(const struct slots *slots, const char *pool, unsigned number, bool is_worker);
-void slots_release(struct slots *slots, int index); /* nobody sits in it and nothing is held there */
-/* An engine died: what it held is free, its `connections` and `serving` are 0. `pid` is left to who watches the engines. */
+/* nobody sits in it and nothing is held there */
+void slots_release(struct slots *slots, int index);
+/* An engine died: what it held is free, its `connections` and `serving` are 0. `pid` is left to who watches
+ * the engines. */
 void slots_zero_column(struct slots *slots, unsigned engine);
 
 static inline unsigned counts_requests(uint64_t word)

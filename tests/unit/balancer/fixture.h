@@ -6,6 +6,7 @@
 #define DROVER_TESTS_UNIT_BALANCER_FIXTURE_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 
 #include "balancer/balancer.h"
@@ -121,6 +122,19 @@ static MAYBE void fail_times(struct fixture *fixture, unsigned number, unsigned 
 {
     for (unsigned i = 0; i < times; i++)
         end_one(fixture, number, OUTCOME_FAILED, now_us);
+}
+
+/* Lets `count` threads go on together, at once where they have a CPU each. Zeroed before the first use. */
+struct meeting {
+    _Atomic unsigned arrived;
+};
+
+static MAYBE void meet(struct meeting *meeting, unsigned count)
+{
+    unsigned round = atomic_fetch_add(&meeting->arrived, 1) / count;
+    for (unsigned spins = 0; atomic_load(&meeting->arrived) / count == round; spins++)
+        if (spins % 1000 == 999)
+            sched_yield();
 }
 
 static MAYBE void run_threads(unsigned count, void *(*body)(void *), void *argument)

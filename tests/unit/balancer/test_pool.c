@@ -197,37 +197,55 @@ END_TEST
 
 /* Threads. */
 
+#define HELD   400
+#define ROUNDS 50
+
 struct many {
     struct fixture fixture;
     enum place_kind kind;
-    unsigned each;
-    _Atomic unsigned at;
-    struct place places[2000];
+    struct meeting meeting;
+    _Atomic unsigned at, uneven;
+    struct place places[HELD];
 };
+
+static bool is_even(struct many *many)
+{
+    for (unsigned i = 0; i < many->fixture.count; i++) {
+        const struct backend *backend = many->fixture.backends[i];
+        unsigned held = many->kind == PLACE_TUNNEL ? backend_tunnels(backend) : backend_requests(backend);
+        if (held != HELD / many->fixture.count)
+            return false;
+    }
+    return true;
+}
 
 static void *take_each(void *argument)
 {
     struct many *many = argument;
-    for (unsigned i = 0; i < many->each; i++)
-        CHECK(take(&many->fixture, many->kind, &many->places[atomic_fetch_add(&many->at, 1)]));
+    unsigned first = atomic_fetch_add(&many->at, HELD / THREADS);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        meet(&many->meeting, THREADS);
+        for (unsigned i = 0; i < HELD / THREADS; i++)
+            CHECK(take(&many->fixture, many->kind, &many->places[first + i]));
+        meet(&many->meeting, THREADS);
+        if (!is_even(many))
+            atomic_fetch_add(&many->uneven, 1);
+        meet(&many->meeting, THREADS);
+        for (unsigned i = 0; i < HELD / THREADS; i++)
+            release(&many->places[first + i]);
+    }
     return NULL;
 }
 
 static void spread_is_exact(enum place_kind kind, unsigned slow_start)
 {
     static struct many many;
-    many = (struct many){.kind = kind, .each = 400 / THREADS};
+    many = (struct many){.kind = kind};
     fixture_init(&many.fixture);
     many.fixture.config.slow_start = slow_start;
     fixture_start(&many.fixture, 4);
     run_threads(THREADS, take_each, &many);
-    for (unsigned i = 0; i < 4; i++) {
-        unsigned held = kind == PLACE_TUNNEL ? backend_tunnels(many.fixture.backends[i])
-                                             : backend_requests(many.fixture.backends[i]);
-        ck_assert_uint_eq(held, 100);
-    }
-    for (unsigned i = 0; i < 400; i++)
-        release(&many.places[i]);
+    ck_assert_uint_eq(atomic_load(&many.uneven), 0);
     fixture_fini(&many.fixture);
 }
 
@@ -245,11 +263,13 @@ START_TEST(four_hundred_requests_from_eight_threads_are_a_hundred_at_each_of_fou
 }
 END_TEST
 
+/* More want a place than there are. */
 static void *come_and_go(void *argument)
 {
     struct many *many = argument;
     struct place held[4] = {{0}};
-    for (unsigned i = 0; i < 5000; i++) {
+    meet(&many->meeting, THREADS);
+    for (unsigned i = 0; i < 30000; i++) {
         struct pick pick = {.kind = PLACE_REQUEST, .hash = i, .now_us = T0};
         struct place *place = &held[i % 4];
         release(place);
@@ -302,7 +322,7 @@ START_TEST(sets_follow_each_other_while_places_are_taken)
     many.fixture.config.concurrency = 5;
     fixture_start(&many.fixture, 4);
     ck_assert_int_eq(pthread_create(&publisher, NULL, publish_again_and_again, &many), 0);
-    run_threads(4, come_and_go, &many);
+    run_threads(THREADS, come_and_go, &many);
     pthread_join(publisher, NULL);
     fixture_fini(&many.fixture);
 }
