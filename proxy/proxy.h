@@ -44,6 +44,10 @@ struct proxy_counters {
 #undef X
 };
 
+/* The threads that read and write temporary files for all loops: once an engine, around the loops' life. NULL: $TMPDIR, else /tmp. */
+void spools_start(const char *directory, unsigned threads);
+void spools_stop(void);
+
 struct proxy;
 struct proxy_options {
     unsigned index;               /* of the loop: 0 ... */

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The engine: the child that carries the traffic and decides. This is its control thread: it starts and stops the loops and wires fleets,
+ * probes, snapshots, admin and the keeper together. It owns all of them. */
+#include "daemon/engine.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/net.h"
+
+#define BEAT_MS      500
+#define TICK_MS      200
+#define SPOOL_THREADS 2
+
+/* --- loops --- */
+
+static void on_carrier_beat(void *argument)
+{
+    struct carrier *carrier = argument;
+    struct engine *engine = carrier->engine;
+
+    atomic_store_explicit(&engine->slots->engines[engine->start->column].beats[carrier->index + 1], clock_ms(),
+                          memory_order_relaxed);
+}
+
+static void *carrier_main(void *argument)
+{
+    struct carrier *carrier = argument;
+
+    (void)prctl(PR_SET_NAME, loop_name(carrier->loop));
+    loop_run(carrier->loop);
+    proxy_free(&carrier->proxy);
+    blocks_fini();
+    return NULL;
+}
+
+static void carriers_open(struct engine *engine)
+{
+    const struct engine_start *start = engine->start;
+    unsigned wanted = engine->config->threads;
+
+    engine->carrier_count = wanted < LOOPS_MAX ? wanted : LOOPS_MAX;
+    engine->carriers = mem_zero(engine->carrier_count * sizeof *engine->carriers);
+    engine->proxies = mem_zero(engine->carrier_count * sizeof *engine->proxies);
+    for (unsigned i = 0; i < engine->carrier_count; i++) {
+        struct carrier *carrier = &engine->carriers[i];
+        char name[16];
+        str_format(name, sizeof name, "loop-%u", i);
+        carrier->engine = engine;
+        carrier->index = i;
+        carrier->loop = loop_new(name);
+        struct proxy_options options = {
+            .index = i,
+            .loop_count = engine->carrier_count,
+            .column = start->column,
+            .slots = engine->slots,
+            .access_log = start->access_log >= 0 ? dup(start->access_log) : -1,
+            .siblings = engine->proxies,
+        };
+        carrier->proxy = engine->proxies[i] = proxy_new(carrier->loop, engine->snapshot, &options);
+        ticker_start(&carrier->beat, carrier->loop, BEAT_MS, on_carrier_beat, carrier);
+    }
+    for (unsigned i = 0; i < engine->carrier_count; i++) {
+        struct carrier *carrier = &engine->carriers[i];
+        CHECK(pthread_create(&carrier->thread, NULL, carrier_main, carrier) == 0);
+    }
+    atomic_store(&engine->slots->engines[start->column].loops, engine->carrier_count + 1);
+}
+
+static void carriers_close(struct engine *engine)
+{
+    for (unsigned i = 0; i < engine->carrier_count; i++)
+        loop_stop(engine->carriers[i].loop);
+    for (unsigned i = 0; i < engine->carrier_count; i++) {
+        pthread_join(engine->carriers[i].thread, NULL);
+        ticker_stop(&engine->carriers[i].beat);
+    }
+    for (unsigned i = 0; i < engine->carrier_count; i++)
+        loop_free(&engine->carriers[i].loop);
+    mem_free(engine->carriers);
+    mem_free(engine->proxies);
+}
+
+/* Socket i of an address goes to loop i mod N; a loop beyond the sockets shares one. A unix socket is accepted by the first loop, which deals out. */
+void engine_listen(struct engine *engine, unsigned index, const struct listener_sockets *sockets)
+{
+    bool is_unix = address_is_unix(&engine->config->listens[index].address);
+    unsigned rounds = sockets->count > engine->carrier_count ? sockets->count : engine->carrier_count;
+
+    if (is_unix) {
+        for (unsigned i = 0; i < engine->carrier_count; i++)
+            proxy_listen(engine->proxies[i], index, i == 0 ? sockets->fds[0] : -1);
+        return;
+    }
+    for (unsigned i = 0; i < rounds; i++) {
+        int fd = i < sockets->count ? sockets->fds[i] : dup(sockets->fds[i % sockets->count]);
+        proxy_listen(engine->proxies[i % engine->carrier_count], index, fd);
+    }
+}
+
+/* --- the end --- */
+
+struct drained {
+    struct message message;
+    struct engine *engine;
+};
+
+static void on_one_drained(struct message *message)
+{
+    struct drained *drained = container_of(message, struct drained, message);
+    struct engine *engine = drained->engine;
+    struct order order = {.kind = ORDER_DRAINED, .slot = -1};
+
+    mem_free(drained);
+    if (--engine->still_draining == 0)
+        orders_out(engine, &order, NULL, 0);
+}
+
+static void on_proxy_drained(void *argument) /* on its loop's thread */
+{
+    struct carrier *carrier = argument;
+    struct drained *drained = mem_zero(sizeof *drained);
+
+    drained->message.deliver = on_one_drained;
+    drained->engine = carrier->engine;
+    if (!loop_post(carrier->engine->loop, &drained->message))
+        mem_free(drained);
+}
+
+/* What is left a tenth of the time before its end is cut, so that the workers have the rest for theirs. */
+void engine_drain(struct engine *engine)
+{
+    unsigned within_ms = engine->config->timeouts.shutdown;
+
+    if (engine->is_stopping)
+        return;
+    engine->is_stopping = engine->source.is_stopping = true;
+    within_ms -= within_ms / 4 < 5000 ? within_ms / 4 : 5000;
+    for (unsigned i = 0; i < engine->part_count; i++)
+        if (engine->parts[i]->fleet)
+            fleet_freeze(engine->parts[i]->fleet);
+    pages_publish(engine);
+    engine->still_draining = engine->carrier_count;
+    for (unsigned i = 0; i < engine->carrier_count; i++)
+        proxy_drain(engine->carriers[i].proxy, within_ms, on_proxy_drained, &engine->carriers[i]);
+}
+
+/* --- life --- */
+
+static void on_beat(void *argument)
+{
+    struct engine *engine = argument;
+
+    atomic_store_explicit(&engine->slots->engines[engine->start->column].beats[0], clock_ms(), memory_order_relaxed);
+}
+
+static void on_tick(void *argument)
+{
+    parts_tick(argument);
+    readiness_tick(argument);
+}
+
+static void on_second(void *argument)
+{
+    struct engine *engine = argument;
+
+    for (unsigned i = 0; i < engine->part_count; i++)
+        pool_tick(engine->parts[i]->pool, clock_us());
+    pages_publish(engine);
+}
+
+static void begin_serving(struct engine *engine)
+{
+    const struct engine_start *start = engine->start;
+    struct order order = {.kind = ORDER_SERVING, .slot = -1};
+
+    engine->listener_count = engine->config->listen_count;
+    engine->listening = mem_zero((engine->listener_count + 1) * sizeof *engine->listening);
+    for (unsigned i = 0; i < engine->listener_count; i++) {
+        engine->listening[i] = engine->config->listens[i].address;
+        engine_listen(engine, i, &start->listeners[i]);
+    }
+    atomic_store(&engine->slots->engines[start->column].serving, 1);
+    engine->source.is_ready = true;
+    orders_out(engine, &order, NULL, 0);
+}
+
+static void engine_init(struct engine *engine, const struct engine_start *start)
+{
+    *engine = (struct engine){.start = start, .slots = start->slots, .config = config_ref(start->config)};
+    list_init(&engine->leaving);
+    list_init(&engine->checks);
+    list_init(&engine->reload_waiting);
+    engine->loop = loop_new("control");
+    engine->resolver = resolver_new(engine->loop);
+    engine->source = (struct admin_source){
+        .slots = engine->slots, .started_us = start->started_us, .version = DROVER_VERSION};
+    on_beat(engine);
+}
+
+static void engine_fini(struct engine *engine)
+{
+    admin_close(&engine->admin);
+    ticker_stop(&engine->beat);
+    ticker_stop(&engine->tick);
+    ticker_stop(&engine->second);
+    watch_close(&engine->orders);
+    carriers_close(engine);
+    readiness_close(engine);
+    parts_close(engine);
+    resolver_free(&engine->resolver);
+    loop_settle(engine->loop);
+    loop_free(&engine->loop);
+    snapshot_unref(&engine->snapshot);
+    config_unref(&engine->config);
+    config_unref(&engine->next_config);
+    mem_free(engine->listening);
+    mem_free(engine->incoming);
+    mem_free(engine->source_pools);
+    blocks_fini();
+}
+
+int engine_run(const struct engine_start *start)
+{
+    struct engine engine;
+
+    engine_init(&engine, start);
+    spools_start(NULL, SPOOL_THREADS);
+    parts_open(&engine);
+    carriers_open(&engine);
+    engine.source.proxies = engine.proxies;
+    engine.source.proxy_count = engine.carrier_count;
+    parts_publish(&engine);
+    engine.admin = admin_open(engine.loop, start->admin, start->control, &engine.source, &commands_in, &engine);
+    watch_open_readable(&engine.orders, engine.loop, start->orders, orders_in_event, &engine);
+    ticker_start(&engine.beat, engine.loop, BEAT_MS, on_beat, &engine);
+    ticker_start(&engine.tick, engine.loop, TICK_MS, on_tick, &engine);
+    ticker_start(&engine.second, engine.loop, 1000, on_second, &engine);
+    begin_serving(&engine);
+    loop_run(engine.loop);
+    engine_fini(&engine);
+    spools_stop();
+    return 0;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The inside of an engine: what engine.c, parts.c, readiness.c, orders_in.c and reload.c share. Control thread only, but for the loops' own
+ * threads, which touch nothing of this. */
+#ifndef DROVER_DAEMON_ENGINE_H
+#define DROVER_DAEMON_ENGINE_H
+
+#include <pthread.h>
+
+#include "admin/admin.h"
+#include "base/resolver.h"
+#include "daemon/daemon.h"
+#include "daemon/servers.h"
+#include "health/health.h"
+#include "proxy/proxy.h"
+#include "workers/fleet.h"
+
+struct engine;
+
+/* One pool of the configuration with whoever fills it: a fleet of workers, or fixed servers. */
+struct part {
+    struct engine *engine;
+    struct list node;                 /* when it is leaving: no longer in the file, its workers drain */
+    const struct pool_config *config; /* of the engine's configuration */
+    struct fleet *fleet;
+    struct servers *servers;
+    struct pool *pool;                /* the newest set */
+    bool is_dirty;                    /* its backends changed since `pool` was made */
+};
+
+/* One loop with its thread and its proxy. */
+struct carrier {
+    struct engine *engine;
+    struct loop *loop;
+    struct proxy *proxy;
+    pthread_t thread;
+    struct ticker beat;
+    unsigned index;
+};
+
+struct engine {
+    const struct engine_start *start;
+    struct slots *slots;
+    struct config *config;            /* in force */
+    struct config *next_config;       /* validated; NEWS_ADOPT makes it the one in force */
+    struct loop *loop;                /* the control thread's */
+    struct resolver *resolver;
+    struct snapshot *snapshot;
+    unsigned part_count;
+    struct part **parts;              /* in the order of config->pools */
+    struct list leaving;
+    unsigned carrier_count;
+    struct carrier *carriers;
+    struct proxy **proxies;           /* of the carriers, by index */
+    unsigned listener_count;          /* what is listened on now, as config->listens */
+    struct address *listening;
+    struct listener_sockets *incoming; /* of NEWS_LISTENER, until NEWS_ADOPT */
+    unsigned incoming_count;
+    struct list checks;               /* readiness.c */
+    struct admin *admin;
+    struct admin_source source;
+    struct admin_pool *source_pools;
+    struct list reload_waiting;       /* `drover reload` commands */
+    uint64_t next_reference;
+    struct watch orders;
+    struct ticker beat, tick, second;
+    struct task publish;
+    unsigned still_draining;
+    bool is_stopping;
+};
+
+/* parts.c */
+void parts_open(struct engine *engine);
+void parts_adopt(struct engine *engine, struct config *config); /* the configuration in force is another one now */
+void parts_close(struct engine *engine);
+struct part *parts_find(struct engine *engine, const char *pool);      /* leaving ones too, behind the others; NULL */
+struct part *parts_of_slot(struct engine *engine, int slot);
+void parts_changed(struct part *part);   /* the next snapshot is made at the end of this turn */
+void parts_publish(struct engine *engine);
+void parts_tick(struct engine *engine);  /* several times a second */
+void pages_publish(struct engine *engine); /* what `expose:` shows */
+
+/* readiness.c */
+void readiness_wanted(struct part *part, int slot, uint32_t generation, const struct address *address, bool wanted);
+void readiness_gone(struct part *part, struct backend *backend);
+void readiness_tick(struct engine *engine); /* ejected workers whose time is up get their connect probe */
+void readiness_close(struct engine *engine);
+
+/* orders_in.c */
+void orders_in_event(evutil_socket_t fd, short what, void *argument);
+bool orders_out(struct engine *engine, const struct order *order, const int *fds, unsigned fd_count);
+
+/* commands_in.c: the control socket's commands */
+extern const struct admin_callbacks commands_in;
+void commands_reloaded(struct engine *engine, uint64_t reference, bool accepted, const char *report);
+
+/* reload.c */
+void reload_validate(struct engine *engine, int fd);
+void reload_listener(struct engine *engine, unsigned index, const int *fds, unsigned fd_count);
+void reload_adopt(struct engine *engine);
+
+/* engine.c */
+void engine_listen(struct engine *engine, unsigned index, const struct listener_sockets *sockets);
+void engine_drain(struct engine *engine);
+
+#endif

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The pools of the configuration and who fills them. When a fleet or the servers say that their members changed, the next set and the
+ * next snapshot are made at the end of the turn and posted to every loop. Control thread. */
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "daemon/engine.h"
+
+/* --- what fleets and servers say --- */
+
+void parts_changed(struct part *part)
+{
+    part->is_dirty = true;
+    task_at_end(&part->engine->publish, part->engine->loop);
+}
+
+static void on_fleet_members(struct fleet *fleet, void *owner)
+{
+    (void)fleet;
+    parts_changed(owner);
+}
+
+static void on_probe_wanted(struct fleet *fleet, int slot, uint32_t generation, const struct address *address, bool wanted,
+                            void *owner)
+{
+    (void)fleet;
+    readiness_wanted(owner, slot, generation, address, wanted);
+}
+
+static void on_close_tunnels(struct fleet *fleet, struct backend *backend, unsigned over_ms, void *owner)
+{
+    struct engine *engine = ((struct part *)owner)->engine;
+
+    (void)fleet;
+    for (unsigned i = 0; i < engine->carrier_count; i++)
+        proxy_close_tunnels(engine->proxies[i], backend, over_ms);
+}
+
+static void forget(struct part *part, struct backend *backend)
+{
+    struct engine *engine = part->engine;
+
+    for (unsigned i = 0; i < engine->carrier_count; i++)
+        proxy_forget_backend(engine->proxies[i], backend);
+}
+
+static void on_fleet_backend_gone(struct fleet *fleet, struct backend *backend, void *owner)
+{
+    (void)fleet;
+    readiness_gone(owner, backend);
+    forget(owner, backend);
+}
+
+static const struct fleet_callbacks fleet_callbacks = {
+    .on_members = on_fleet_members,
+    .on_probe_wanted = on_probe_wanted,
+    .on_close_tunnels = on_close_tunnels,
+    .on_backend_gone = on_fleet_backend_gone,
+};
+
+static void on_servers_members(struct servers *servers, void *owner)
+{
+    (void)servers;
+    parts_changed(owner);
+}
+
+static void on_servers_backend_gone(struct servers *servers, struct backend *backend, void *owner)
+{
+    (void)servers;
+    forget(owner, backend);
+}
+
+static const struct servers_callbacks servers_callbacks = {
+    .on_members = on_servers_members,
+    .on_backend_gone = on_servers_backend_gone,
+};
+
+/* --- life of a part --- */
+
+static struct part *part_new(struct engine *engine, struct config *config, const struct pool_config *pool)
+{
+    struct part *part = mem_zero(sizeof *part);
+
+    part->engine = engine;
+    part->config = pool;
+    part->is_dirty = true;
+    list_init(&part->node);
+    if (pool->is_launched)
+        part->fleet = fleet_new(engine->loop, config, pool, engine->slots, engine->start->orders, engine->start->keeper,
+                                &fleet_callbacks, part);
+    else
+        part->servers =
+            servers_new(engine->loop, engine->resolver, config, pool, engine->slots, &servers_callbacks, part);
+    return part;
+}
+
+static void part_free(struct part *part)
+{
+    list_remove(&part->node);
+    fleet_free(&part->fleet);
+    servers_free(&part->servers);
+    pool_unref(&part->pool);
+    mem_free(part);
+}
+
+static void adopt(struct part *part, struct config *config, const struct pool_config *pool)
+{
+    part->config = pool;
+    part->is_dirty = true;
+    if (part->fleet)
+        fleet_adopt(part->fleet, config, pool);
+    else
+        servers_adopt(part->servers, config, pool);
+}
+
+/* Its pool is no longer in the file: its workers drain and stop; servers are simply forgotten. */
+static void leave(struct part *part)
+{
+    struct engine *engine = part->engine;
+
+    part->config = NULL;
+    list_push_back(&engine->leaving, &part->node);
+    if (part->fleet)
+        fleet_abandon(part->fleet);
+}
+
+static struct part *take_old(struct part **old, unsigned count, const struct pool_config *pool)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct part *part = old[i];
+        if (!part || strcmp(part->config->name, pool->name) != 0 || part->config->is_launched != pool->is_launched)
+            continue;
+        old[i] = NULL;
+        return part;
+    }
+    return NULL;
+}
+
+static void on_publish(struct task *task)
+{
+    parts_publish(container_of(task, struct engine, publish));
+}
+
+void parts_open(struct engine *engine)
+{
+    const struct config *config = engine->config;
+
+    task_init(&engine->publish, on_publish);
+    engine->part_count = config->pool_count;
+    engine->parts = mem_zero((config->pool_count + 1) * sizeof(struct part *));
+    for (unsigned i = 0; i < config->pool_count; i++)
+        engine->parts[i] = part_new(engine, engine->config, &config->pools[i]);
+    parts_publish(engine);
+}
+
+void parts_adopt(struct engine *engine, struct config *config)
+{
+    struct part **old = engine->parts;
+    unsigned old_count = engine->part_count;
+
+    engine->parts = mem_zero((config->pool_count + 1) * sizeof(struct part *));
+    engine->part_count = config->pool_count;
+    for (unsigned i = 0; i < config->pool_count; i++) {
+        struct part *part = take_old(old, old_count, &config->pools[i]);
+        if (part)
+            adopt(part, config, &config->pools[i]);
+        engine->parts[i] = part ? part : part_new(engine, config, &config->pools[i]);
+    }
+    for (unsigned i = 0; i < old_count; i++)
+        if (old[i])
+            leave(old[i]);
+    mem_free(old);
+    task_at_end(&engine->publish, engine->loop);
+}
+
+void parts_close(struct engine *engine)
+{
+    task_cancel(&engine->publish);
+    for (unsigned i = 0; i < engine->part_count; i++)
+        part_free(engine->parts[i]);
+    list_each_safe(node, next, &engine->leaving)
+        part_free(list_entry(node, struct part, node));
+    mem_free(engine->parts);
+}
+
+struct part *parts_find(struct engine *engine, const char *pool)
+{
+    for (unsigned i = 0; i < engine->part_count; i++)
+        if (strcmp(engine->parts[i]->config->name, pool) == 0)
+            return engine->parts[i];
+    list_each_safe(node, next, &engine->leaving)
+    {
+        struct part *part = list_entry(node, struct part, node);
+        if (part->fleet && strcmp(fleet_name(part->fleet), pool) == 0)
+            return part;
+    }
+    return NULL;
+}
+
+struct part *parts_of_slot(struct engine *engine, int slot)
+{
+    return slot >= 0 && slot < SLOTS_MAX ? parts_find(engine, engine->slots->slot[slot].pool) : NULL;
+}
+
+/* --- the next snapshot --- */
+
+static void make_set(struct part *part)
+{
+    struct engine *engine = part->engine;
+    struct pool *previous = part->pool;
+    struct backend *const *backends;
+    unsigned count;
+
+    backends = part->fleet ? fleet_backends(part->fleet, &count) : servers_backends(part->servers, &count);
+    part->pool = pool_new(engine->config, part->config, engine->slots, engine->start->column, previous, backends, count);
+    if (previous)
+        pool_unref(&previous);
+    part->is_dirty = false;
+}
+
+static void lend_to_admin(struct engine *engine)
+{
+    mem_free(engine->source_pools);
+    engine->source_pools = mem_zero((engine->part_count + 1) * sizeof *engine->source_pools);
+    for (unsigned i = 0; i < engine->part_count; i++) {
+        struct part *part = engine->parts[i];
+        struct admin_pool *pool = &engine->source_pools[i];
+        *pool = (struct admin_pool){.config = part->config, .fleet = part->fleet, .pool = part->pool};
+        if (part->servers)
+            pool->servers = servers_all(part->servers, &pool->server_count, &pool->server_is_fit);
+    }
+    engine->source.config = engine->config;
+    engine->source.pools = engine->source_pools;
+    engine->source.pool_count = engine->part_count;
+}
+
+void parts_publish(struct engine *engine)
+{
+    struct pool **pools = mem_zero((engine->part_count + 1) * sizeof *pools);
+    struct snapshot *previous = engine->snapshot;
+
+    for (unsigned i = 0; i < engine->part_count; i++) {
+        struct part *part = engine->parts[i];
+        if (part->is_dirty)
+            make_set(part);
+        pools[i] = part->pool;
+    }
+    engine->snapshot = snapshot_new(engine->config, pools);
+    for (unsigned i = 0; i < engine->carrier_count; i++)
+        proxy_adopt(engine->proxies[i], engine->snapshot);
+    for (unsigned i = 0; i < engine->part_count; i++)
+        pool_publish(pools[i], clock_us());
+    snapshot_unref(&previous);
+    mem_free(pools);
+    lend_to_admin(engine);
+    pages_publish(engine);
+}
+
+void parts_tick(struct engine *engine)
+{
+    uint64_t now_us = clock_us();
+
+    for (unsigned i = 0; i < engine->part_count; i++)
+        if (engine->parts[i]->fleet)
+            fleet_tick(engine->parts[i]->fleet, now_us);
+    list_each_safe(node, next, &engine->leaving)
+    {
+        struct part *part = list_entry(node, struct part, node);
+        if (part->fleet)
+            fleet_tick(part->fleet, now_us);
+        if (!part->fleet || fleet_is_empty(part->fleet))
+            part_free(part);
+    }
+}
+
+/* --- pages for `expose:` --- */
+
+static void publish_page(struct engine *engine, const char *path)
+{
+    unsigned status = 200;
+    char *text = report_page(&engine->source, path, true, &status);
+    struct exposed_page *page;
+
+    if (!text)
+        return;
+    page = exposed_page_new(path, status, slice_of(text));
+    for (unsigned i = 0; i < engine->carrier_count; i++)
+        proxy_expose(engine->proxies[i], page);
+    exposed_page_unref(&page);
+    mem_free(text);
+}
+
+void pages_publish(struct engine *engine)
+{
+    const struct config *config = engine->config;
+
+    for (unsigned i = 0; i < config->listen_count; i++)
+        for (unsigned k = 0; k < config->listens[i].expose_count; k++)
+            publish_page(engine, config->listens[i].expose[k]);
+}

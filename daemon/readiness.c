@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Probes for workers: is a new one ready, is a running one still fit (where probe.path is set), may an ejected one have its trial? The answers
+ * go to the fleet and the balancer; neither knows how they were found. Control thread. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "daemon/engine.h"
+
+#define FIRST_PROBE_MS 50   /* after the start, then between two probes while it gives no answer */
+#define EJECTIONS_MAX  2    /* in a row: then the worker is replaced */
+
+enum check_kind { CHECK_READY, CHECK_LIVE, CHECK_EJECTED };
+
+struct check {
+    struct list node;
+    enum check_kind kind;
+    struct part *part;
+    int slot;
+    uint32_t generation;
+    struct address address;
+    struct probe *probe;
+    struct deadline again;
+    struct health_watch *watch;  /* CHECK_LIVE */
+    struct backend *backend;     /* CHECK_EJECTED; referenced */
+};
+
+static struct probe_question question_of(const struct check *check)
+{
+    const struct pool_config *config = fleet_config(check->part->fleet);
+
+    return (struct probe_question){.address = check->address,
+                                   .path = config->probe_path,
+                                   .host = "localhost",
+                                   .timeout_ms = config->probe_timeout,
+                                   .connect_only = check->kind == CHECK_EJECTED};
+}
+
+static void check_free(struct check *check)
+{
+    list_remove(&check->node);
+    if (check->probe)
+        probe_cancel(&check->probe);
+    if (check->watch)
+        health_watch_stop(&check->watch);
+    deadline_stop(&check->again);
+    if (check->backend)
+        backend_unref(&check->backend);
+    mem_free(check);
+}
+
+static void on_again(void *argument);
+
+static struct check *check_new(struct part *part, enum check_kind kind, int slot, uint32_t generation,
+                               const struct address *address)
+{
+    struct check *check = mem_zero(sizeof *check);
+
+    check->kind = kind;
+    check->part = part;
+    check->slot = slot;
+    check->generation = generation;
+    check->address = *address;
+    deadline_init(&check->again, on_again, check);
+    list_push_back(&part->engine->checks, &check->node);
+    return check;
+}
+
+/* --- alive --- */
+
+static void on_verdict(void *argument, bool fit, const char *why)
+{
+    struct check *check = argument;
+    struct fleet *fleet = check->part->fleet;
+
+    if (fit)
+        fleet_worker_fit(fleet, check->slot, check->generation);
+    else
+        fleet_worker_unfit(fleet, check->slot, check->generation, why);
+}
+
+static void watch_live(struct part *part, int slot, uint32_t generation, const struct address *address)
+{
+    const struct pool_config *config = fleet_config(part->fleet);
+    struct probe_question question;
+    struct check *check;
+
+    if (!config->probe_path || !config->probe_path[0])
+        return;
+    check = check_new(part, CHECK_LIVE, slot, generation, address);
+    question = question_of(check);
+    check->watch = health_watch_start(part->engine->loop, &question, config, true, on_verdict, check);
+}
+
+/* --- ready --- */
+
+static void on_ready_result(void *argument, enum probe_result result, const char *why)
+{
+    struct check *check = argument;
+    struct part *part = check->part;
+    struct address address = check->address;
+    int slot = check->slot;
+    uint32_t generation = check->generation;
+
+    (void)why;
+    check->probe = NULL;
+    if (result == PROBE_UNFIT) {
+        deadline_start(&check->again, part->engine->loop, FIRST_PROBE_MS);
+        return;
+    }
+    check_free(check);
+    fleet_worker_ready(part->fleet, slot, generation);
+    watch_live(part, slot, generation, &address);
+}
+
+static void on_again(void *argument)
+{
+    struct check *check = argument;
+    struct probe_question question = question_of(check);
+
+    check->probe = probe_start(check->part->engine->loop, &question, on_ready_result, check);
+}
+
+static bool is_for(const struct check *check, const struct part *part, int slot, uint32_t generation)
+{
+    return check->part == part && check->slot == slot && check->generation == generation;
+}
+
+static void drop(struct part *part, int slot, uint32_t generation)
+{
+    list_each_safe(node, next, &part->engine->checks)
+    {
+        struct check *check = list_entry(node, struct check, node);
+        if (is_for(check, part, slot, generation))
+            check_free(check);
+    }
+}
+
+void readiness_wanted(struct part *part, int slot, uint32_t generation, const struct address *address, bool wanted)
+{
+    struct engine *engine = part->engine;
+
+    drop(part, slot, generation);
+    if (wanted)
+        deadline_start(&check_new(part, CHECK_READY, slot, generation, address)->again, engine->loop, FIRST_PROBE_MS);
+}
+
+void readiness_gone(struct part *part, struct backend *backend)
+{
+    drop(part, backend->slot, backend->generation);
+}
+
+/* --- ejected --- */
+
+static void on_ejected_result(void *argument, enum probe_result result, const char *why)
+{
+    struct check *check = argument;
+    struct backend *backend = check->backend;
+
+    (void)why;
+    check->probe = NULL;
+    backend_probed(backend, result == PROBE_FIT, clock_us());
+    check_free(check);
+}
+
+static bool has_check(struct engine *engine, const struct backend *backend)
+{
+    list_each_safe(node, next, &engine->checks)
+        if (list_entry(node, struct check, node)->backend == backend)
+            return true;
+    return false;
+}
+
+static void look_at(struct part *part, struct backend *backend, uint64_t now_us)
+{
+    uint64_t until_us = atomic_load(&backend->ejected_until_us);
+    struct probe_question question;
+    struct check *check;
+
+    if (!until_us || backend->closed)
+        return;
+    if (atomic_load(&backend->ejections) >= EJECTIONS_MAX) {
+        fleet_worker_ejected_again(part->fleet, backend->slot, backend->generation);
+        return;
+    }
+    if (until_us > now_us || !atomic_load(&backend->needs_probe) || has_check(part->engine, backend))
+        return;
+    check = check_new(part, CHECK_EJECTED, backend->slot, backend->generation, &backend->address);
+    check->backend = backend_ref(backend);
+    question = question_of(check);
+    check->probe = probe_start(part->engine->loop, &question, on_ejected_result, check);
+}
+
+void readiness_tick(struct engine *engine)
+{
+    uint64_t now_us = clock_us();
+
+    for (unsigned i = 0; i < engine->part_count; i++) {
+        struct part *part = engine->parts[i];
+        struct backend *const *backends;
+        unsigned count;
+        if (!part->fleet)
+            continue;
+        backends = fleet_backends(part->fleet, &count);
+        for (unsigned k = 0; k < count; k++)
+            look_at(part, backends[k], now_us);
+    }
+}
+
+void readiness_close(struct engine *engine)
+{
+    list_each_safe(node, next, &engine->checks)
+        check_free(list_entry(node, struct check, node));
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A reload on the engine's side: validate the bytes that the keeper read, take the new listeners, then adopt all of it at once. Control thread. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/net.h"
+#include "daemon/engine.h"
+
+static void say_validated(struct engine *engine, bool accepted, const char *report)
+{
+    struct order order = {.kind = ORDER_VALIDATED, .slot = -1, .accepted = accepted};
+    int fd = report ? order_memfd(report, strlen(report)) : -1;
+
+    orders_out(engine, &order, &fd, fd >= 0 ? 1 : 0);
+    net_close(&fd);
+}
+
+void reload_validate(struct engine *engine, int fd)
+{
+    struct config_report report = {0};
+    uint64_t size = 0;
+    char *bytes = fd >= 0 ? order_memfd_read(fd, &size) : NULL;
+
+    config_unref(&engine->next_config);
+    engine->next_config = bytes ? config_load(engine->config->path, bytes, size, &report) : NULL;
+    if (engine->next_config)
+        config_compare_fixed(engine->config, engine->next_config, &report);
+    if (report.errors)
+        config_unref(&engine->next_config);
+    say_validated(engine, engine->next_config != NULL, report.text);
+    config_report_fini(&report);
+    mem_free(bytes);
+}
+
+void reload_listener(struct engine *engine, unsigned index, const int *fds, unsigned fd_count)
+{
+    unsigned expected = engine->next_config ? engine->next_config->listen_count : 0;
+
+    if (!engine->incoming) {
+        engine->incoming = mem_zero((expected + 1) * sizeof *engine->incoming);
+        engine->incoming_count = expected;
+    }
+    if (index >= engine->incoming_count) {
+        for (unsigned i = 0; i < fd_count; i++)
+            net_close(&(int){fds[i]});
+        return;
+    }
+    engine->incoming[index].count = fd_count;
+    memcpy(engine->incoming[index].fds, fds, fd_count * sizeof *fds);
+}
+
+static bool is_listening(const struct engine *engine, const struct address *address)
+{
+    for (unsigned i = 0; i < engine->listener_count; i++)
+        if (address_equal(&engine->listening[i], address))
+            return true;
+    return false;
+}
+
+static bool is_listed(const struct config *config, const struct address *address)
+{
+    for (unsigned i = 0; i < config->listen_count; i++)
+        if (address_equal(&config->listens[i].address, address))
+            return true;
+    return false;
+}
+
+/* What is listened on already stays as it is: we have its sockets. */
+static void change_listeners(struct engine *engine)
+{
+    struct config *config = engine->config;
+
+    for (unsigned i = 0; i < engine->incoming_count; i++) {
+        if (!is_listening(engine, &config->listens[i].address) && engine->incoming[i].count) {
+            engine_listen(engine, i, &engine->incoming[i]);
+            continue;
+        }
+        for (unsigned k = 0; k < engine->incoming[i].count; k++)
+            net_close(&engine->incoming[i].fds[k]);
+    }
+    for (unsigned i = 0; i < engine->listener_count; i++) {
+        if (is_listed(config, &engine->listening[i]))
+            continue;
+        for (unsigned k = 0; k < engine->carrier_count; k++)
+            proxy_unlisten(engine->proxies[k], &engine->listening[i]);
+    }
+    mem_free(engine->listening);
+    engine->listener_count = config->listen_count;
+    engine->listening = mem_zero((config->listen_count + 1) * sizeof *engine->listening);
+    for (unsigned i = 0; i < config->listen_count; i++)
+        engine->listening[i] = config->listens[i].address;
+    mem_free(engine->incoming);
+    engine->incoming = NULL;
+    engine->incoming_count = 0;
+}
+
+void reload_adopt(struct engine *engine)
+{
+    struct config *previous = engine->config;
+
+    if (!engine->next_config)
+        return;
+    engine->config = engine->next_config;
+    engine->next_config = NULL;
+    if (engine->config->threads != previous->threads)
+        log_warning("threads: a change takes effect at the next start");
+    parts_adopt(engine, engine->config);
+    parts_publish(engine); /* before the listeners: they serve from the new snapshot */
+    change_listeners(engine);
+    config_unref(&previous);
+}

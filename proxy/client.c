@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A client's connection from accept to close, whichever HTTP it speaks. Loop thread only. */
+#include "proxy/client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/clock.h"
+#include "base/net.h"
+#include "proxy/listener.h"
+#include "proxy/tunnel.h"
+
+#define CLIENT_TAG 0x434c4e54u
+#define LINGER_MS  2000
+
+static void on_task(struct task *task)
+{
+    struct client *client = container_of(task, struct client, task);
+
+    if (client->state == CLIENT_CLOSED)
+        slab_give(&client->proxy->client_slab, client);
+    else if (client->state != CLIENT_TUNNEL)
+        client_h1_advance(client);
+}
+
+static bool is_trusted(const struct config *config, const struct address *address)
+{
+    for (unsigned i = 0; i < config->trusted_count; i++)
+        if (network_contains(&config->trusted[i], address))
+            return true;
+    return false;
+}
+
+static void know_peer(struct client *client, const struct address *address)
+{
+    char text[ADDRESS_TEXT];
+    size_t size = address_print_ip(address, text);
+
+    size = size < sizeof client->peer.ip ? size : sizeof client->peer.ip;
+    memcpy(client->peer.ip, text, size);
+    client->peer.ip_size = (uint8_t)size;
+    client->peer.is_trusted = is_trusted(client->proxy->snapshot->config, address);
+    client->peer.port_text = client->listener->port_text;
+}
+
+static const char too_many[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 31\r\n"
+                               "Retry-After: 1\r\nConnection: close\r\n\r\n{\"error\":\"too_many_connections\"}";
+
+/* Over limits.connections: told so at once, and no worker is touched. The answer has to survive what the client has sent already, so what is there is
+ * read first; there is no lingering, which would hold the very thing that is short. */
+static void turn_away(struct proxy *proxy, int fd)
+{
+    char bytes[4096];
+
+    count(&proxy->counters.connections_refused, 1);
+    (void)net_read(fd, bytes, sizeof bytes);
+    (void)net_write(fd, too_many, sizeof too_many - 1);
+    net_shutdown_write(fd);
+    net_close(&fd);
+}
+
+struct client *client_open(struct proxy *proxy, struct listener *listener, int fd, const struct address *address)
+{
+    const struct config *config = proxy->snapshot->config;
+    _Atomic uint32_t *connections = &proxy->options.slots->engines[proxy->options.column].connections;
+    struct client *client;
+
+    if (atomic_fetch_add(connections, 1) >= config->limits.connections) {
+        atomic_fetch_sub(connections, 1);
+        turn_away(proxy, fd);
+        return NULL;
+    }
+    client = slab_take(&proxy->client_slab);
+    client->tag = CLIENT_TAG;
+    client->state = CLIENT_WAITING;
+    client->proxy = proxy;
+    client->fd = fd;
+    client->stream.ops = &client_h1_ops;
+    client->listener = listener_ref(listener);
+    client->readable = true;
+    know_peer(client, address);
+    deadline_init(&client->deadline, client_h1_due, client);
+    task_init(&client->task, on_task);
+    list_push_back(&proxy->clients, &client->node);
+    proxy->client_count++;
+    count(&proxy->counters.connections_accepted, 1);
+    watch_open(&client->watch, proxy->loop, fd, client_h1_event, client);
+    deadline_start(&client->deadline, proxy->loop, config->timeouts.header);
+    client_h1_advance(client);
+    return client;
+}
+
+void client_close(struct client *client)
+{
+    struct proxy *proxy = client->proxy;
+
+    if (client->state == CLIENT_CLOSED)
+        return;
+    client->state = CLIENT_CLOSED;
+    if (client->stream.exchange)
+        exchange_client_gone(client->stream.exchange);
+    if (client->tunnel)
+        tunnel_client_closed(client->tunnel);
+    deadline_stop(&client->deadline);
+    watch_close(&client->watch);
+    net_close(&client->fd);
+    buffer_release(&client->in);
+    buffer_release(&client->out);
+    h1_body_fini(&client->body);
+    list_remove(&client->node);
+    listener_unref(client->listener);
+    atomic_fetch_sub(&proxy->options.slots->engines[proxy->options.column].connections, 1);
+    task_cancel(&client->task);
+    task_at_end(&client->task, proxy->loop);
+    proxy->client_count--;
+    proxy_client_closed(proxy);
+}
+
+void client_linger(struct client *client)
+{
+    if (client->at_end) {
+        client_close(client);
+        return;
+    }
+    client->state = CLIENT_LINGERING;
+    net_shutdown_write(client->fd);
+    buffer_release(&client->in);
+    deadline_start(&client->deadline, client->proxy->loop, LINGER_MS);
+    client->readable = true;
+    if (!client->advancing)
+        client_h1_advance(client);
+}
+
+void client_drain(struct client *client)
+{
+    if (client->state == CLIENT_WAITING && client->exchanges > 0)
+        client_close(client);
+    else
+        client->closes = true; /* a new connection may have its first request on the way: it gets its answer */
+}

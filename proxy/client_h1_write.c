@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How a client is answered in HTTP/1: heads rewritten, bodies framed anew, our own short answers. Written first, waited for only when the
+ * socket is full. Loop thread only. */
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/net.h"
+#include "http/date.h"
+#include "proxy/client.h"
+#include "proxy/rewrite.h"
+
+#define WRITE_THROUGH_MIN (16 * 1024) /* pieces from here on are written from where they lie; smaller ones are collected */
+
+static struct client *client_of(const struct client_stream *stream)
+{
+    return (struct client *)(void *)((char *)(uintptr_t)stream - offsetof(struct client, stream));
+}
+
+/* --- bytes out --- */
+
+static void blocked(struct client *client)
+{
+    if (client->blocked)
+        return;
+    client->blocked = true;
+    deadline_start(&client->deadline, client->proxy->loop, client->proxy->snapshot->config->timeouts.send);
+}
+
+static void unblocked(struct client *client)
+{
+    if (!client->blocked)
+        return;
+    client->blocked = false;
+    deadline_stop(&client->deadline);
+    if (client->state == CLIENT_EXCHANGE && !client->body_is_done)
+        deadline_start(&client->deadline, client->proxy->loop, client->proxy->snapshot->config->timeouts.body);
+}
+
+static void delivered(struct client *client)
+{
+    struct exchange *exchange = client->stream.exchange;
+
+    client->response_is_whole = false;
+    if (exchange)
+        exchange_delivered(exchange);
+    client_h1_next(client);
+}
+
+/* False: the client is gone. */
+static bool push(struct client *client)
+{
+    while (buffer_size(&client->out)) {
+        ssize_t wrote = net_write(client->fd, buffer_bytes(&client->out), buffer_size(&client->out));
+        if (wrote == -EAGAIN) {
+            blocked(client);
+            return true;
+        }
+        if (wrote < 0) {
+            client_close(client);
+            return false;
+        }
+        buffer_consume(&client->out, (size_t)wrote);
+        if (client->blocked) /* progress: the time starts anew */
+            deadline_start(&client->deadline, client->proxy->loop, client->proxy->snapshot->config->timeouts.send);
+    }
+    unblocked(client);
+    return true;
+}
+
+void client_h1_write(struct client *client)
+{
+    size_t before = buffer_size(&client->out);
+
+    if (!push(client))
+        return;
+    if (client->response_is_whole && buffer_size(&client->out) == 0)
+        delivered(client);
+    else if (client->stream.exchange && buffer_size(&client->out) < WATER_LOW && before)
+        exchange_client_drained(client->stream.exchange);
+}
+
+static void flush(struct client_stream *stream)
+{
+    struct client *client = client_of(stream);
+
+    if (!client->blocked && client->state == CLIENT_EXCHANGE)
+        push(client);
+}
+
+/* The whole response is in `out` or sent. */
+static void whole(struct client *client)
+{
+    client->response_is_whole = true;
+    if (!client->blocked && !push(client))
+        return;
+    if (client->response_is_whole && buffer_size(&client->out) == 0)
+        delivered(client);
+}
+
+/* --- what a worker answered --- */
+
+static void send_interim(struct client_stream *stream, const struct head *head)
+{
+    struct client *client = client_of(stream);
+    struct response_plan plan = {0};
+
+    if (head)
+        rewrite_response(&client->out, head, &plan, 0);
+    else
+        buffer_append(&client->out, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+    flush(stream);
+}
+
+static void send_head(struct client_stream *stream, const struct head *head)
+{
+    struct client *client = client_of(stream);
+    bool has_body = head->framing != FRAMING_NONE;
+    bool sized = head->framing == FRAMING_LENGTH;
+    struct response_plan plan = {.is_upgrade = head->status == 101};
+
+    if (!client->body_is_done)
+        client->closes = true; /* we would have to read the rest first: RFC 9112 section 9.3 */
+    client->response_has_no_body = !has_body;
+    client->is_chunked = plan.chunked = has_body && !sized && !client->is_http10;
+    if (has_body && !sized && client->is_http10)
+        client->closes = true;
+    plan.closes = client->closes && !plan.is_upgrade;
+    plan.says_keep_alive = client->is_http10 && !client->closes;
+    rewrite_response(&client->out, head, &plan, clock_wall_us());
+}
+
+static void append_chunk(struct buffer *out, struct slice data)
+{
+    char *start = buffer_reserve(out, H1_CHUNK_HEAD_MAX + data.size + 2), *at = start;
+
+    at = h1_put_hex(at, data.size);
+    at = h1_put(at, SLICE("\r\n"));
+    at = h1_put(at, data);
+    at = h1_put(at, SLICE("\r\n"));
+    buffer_commit(out, (size_t)(at - start));
+}
+
+/* What is collected and a large piece in one call; what the socket does not take is kept. */
+static void write_through(struct client *client, struct slice data)
+{
+    char chunk[H1_CHUNK_HEAD_MAX];
+    char *chunk_end = h1_put(h1_put_hex(chunk, data.size), SLICE("\r\n"));
+    size_t collected = buffer_size(&client->out);
+    struct iovec parts[4];
+    int part_count = 0;
+    ssize_t wrote;
+
+    if (collected)
+        parts[part_count++] = (struct iovec){buffer_bytes(&client->out), collected};
+    if (client->is_chunked)
+        parts[part_count++] = (struct iovec){chunk, (size_t)(chunk_end - chunk)};
+    parts[part_count++] = (struct iovec){(void *)(uintptr_t)data.at, data.size};
+    if (client->is_chunked)
+        parts[part_count++] = (struct iovec){(void *)(uintptr_t) "\r\n", 2};
+    wrote = net_writev(client->fd, parts, part_count);
+    if (wrote < 0 && wrote != -EAGAIN) {
+        client_close(client);
+        return;
+    }
+    for (int i = 0; i < part_count; i++) {
+        size_t done = wrote > 0 ? ((size_t)wrote < parts[i].iov_len ? (size_t)wrote : parts[i].iov_len) : 0;
+        wrote -= wrote > 0 ? (ssize_t)done : 0;
+        if (i == 0 && collected)
+            buffer_consume(&client->out, done);
+        else if (done < parts[i].iov_len)
+            buffer_append(&client->out, (char *)parts[i].iov_base + done, parts[i].iov_len - done);
+    }
+    if (buffer_size(&client->out))
+        blocked(client);
+}
+
+static void send_data(struct client_stream *stream, struct slice data)
+{
+    struct client *client = client_of(stream);
+
+    if (client->response_has_no_body)
+        return;
+    if (data.size >= WRITE_THROUGH_MIN && !client->blocked)
+        write_through(client, data);
+    else if (client->is_chunked)
+        append_chunk(&client->out, data);
+    else
+        buffer_append(&client->out, data.at, data.size);
+}
+
+static void send_end(struct client_stream *stream, struct slice trailers)
+{
+    struct client *client = client_of(stream);
+
+    if (client->is_chunked) {
+        buffer_append(&client->out, "0\r\n", 3);
+        rewrite_trailers(&client->out, trailers);
+        buffer_append(&client->out, "\r\n", 2);
+    }
+    whole(client);
+}
+
+/* Without a last chunk, short of its length, or, where the end of the connection would look like the end of the body, by a reset. */
+static void cut(struct client_stream *stream)
+{
+    struct client *client = client_of(stream);
+
+    if (!client->blocked && !push(client))
+        return;
+    if (client->is_http10 && !client->is_chunked)
+        net_reset(&client->fd);
+    client_close(client);
+}
+
+static size_t unsent(const struct client_stream *stream)
+{
+    return buffer_size(&client_of(stream)->out);
+}
+
+static void resume(struct client_stream *stream)
+{
+    struct client *client = client_of(stream);
+
+    if (client->state == CLIENT_EXCHANGE && !client->body_is_done && !client->advancing &&
+        (client->readable || client->peer_closed || buffer_size(&client->in)))
+        task_soon(&client->task, client->proxy->loop);
+}
+
+static struct client *give_up(struct client_stream *stream)
+{
+    struct client *client = client_of(stream);
+
+    client->state = CLIENT_TUNNEL;
+    deadline_stop(&client->deadline);
+    task_cancel(&client->task);
+    h1_body_fini(&client->body);
+    return client;
+}
+
+/* --- our own answers --- */
+
+static void put_own_head(struct client *client, unsigned status, const char *type, size_t size, const char *more)
+{
+    struct slice reason = status_reason(status), date = http_date(clock_wall_us());
+
+    buffer_print(&client->out, "HTTP/1.1 %u %.*s\r\nDate: %.*s\r\n%s", status, (int)reason.size, reason.at, (int)date.size,
+                 date.at, more);
+    if (type)
+        buffer_print(&client->out, "Content-Type: %s\r\n", type);
+    buffer_print(&client->out, "Content-Length: %zu\r\n", size);
+    if (client->closes)
+        buffer_print(&client->out, "Connection: close\r\n");
+    else if (client->is_http10)
+        buffer_print(&client->out, "Connection: keep-alive\r\n");
+    buffer_append(&client->out, "\r\n", 2);
+}
+
+static void put_error(struct client *client, unsigned status, const char *word, bool json, bool head_only)
+{
+    struct slice reason = status_reason(status);
+    const char *more = status == 503 ? "Retry-After: 1\r\n" : status == 405 ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n" : "";
+    char body[256];
+    size_t size = json ? str_format(body, sizeof body, "{\"status\":%u,\"error\":\"%s\"}\n", status, word)
+                       : str_format(body, sizeof body,
+                                    "<!doctype html><title>%u %.*s</title><h1>%u %.*s</h1><p>%s</p>\n", status,
+                                    (int)reason.size, reason.at, status, (int)reason.size, reason.at, word);
+
+    put_own_head(client, status, json ? "application/json" : "text/html; charset=utf-8", size, more);
+    if (!head_only)
+        buffer_append(&client->out, body, size);
+}
+
+static void answer(struct client_stream *stream, unsigned status, const char *word)
+{
+    struct client *client = client_of(stream);
+
+    if (!client->body_is_done || status == 408 || status == 413 || status == 400)
+        client->closes = true;
+    client->is_chunked = false;
+    put_error(client, status, word, stream->exchange->wants_json, stream->exchange->method == METHOD_HEAD);
+    whole(client);
+}
+
+/* A head that is refused has no exchange: the log has a line of its own for it. */
+void client_h1_refuse_head(struct client *client, unsigned status, const char *why)
+{
+    struct proxy *proxy = client->proxy;
+
+    client->state = CLIENT_EXCHANGE;
+    client->closes = true;
+    client->is_http10 = client->is_chunked = false;
+    client->body_is_done = true;
+    buffer_release(&client->in);
+    put_error(client, status, why, true, false);
+    count(status < 500 ? &proxy->counters.responses_4xx : &proxy->counters.responses_5xx, 1);
+    if (proxy->log_is_on) {
+        struct access_record record = {.wall_us = clock_wall_us(),
+                                       .client = {client->peer.ip, client->peer.ip_size},
+                                       .head = {"", 0},
+                                       .minor = 1,
+                                       .status = status,
+                                       .word = status == 408 ? "client_timeout" : "bad_request"};
+        access_log_write(proxy->log, &record);
+    }
+    whole(client);
+}
+
+void client_h1_page(struct client *client, const struct exposed_page *page)
+{
+    if (!client->body_is_done)
+        client->closes = true;
+    put_own_head(client, page->status, "application/json", page->size, "Cache-Control: no-store\r\n");
+    if (!client->response_has_no_body)
+        buffer_append(&client->out, page->body, page->size);
+    whole(client);
+}
+
+void client_h1_options(struct client *client)
+{
+    if (!client->body_is_done)
+        client->closes = true;
+    put_own_head(client, 200, NULL, 0, "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n");
+    whole(client);
+}
+
+const struct client_ops client_h1_ops = {
+    .interim = send_interim,
+    .head = send_head,
+    .data = send_data,
+    .flush = flush,
+    .end = send_end,
+    .answer = answer,
+    .cut = cut,
+    .resume = resume,
+    .unsent = unsent,
+    .give_up = give_up,
+};

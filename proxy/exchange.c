@@ -1,0 +1,564 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The heart: the state machine of one request and its response. Loop thread only. An exchange is owned by its client's stream; a link points to it while it
+ * works for it. This file has its life; exchange_request.c has the way to the worker, exchange_response.c the way back.
+ *
+ *   exchange_open ---------> COLLECTING --exchange_body_end--+   (buffering: the whole request first)
+ *        |                                                   |
+ *        +--------------------> exchange_dispatch <----------+<---------------------------- retry_decide --+
+ *                                 |          | pool_take: PICK_WAIT                                         |
+ *                                 |          +--> WAITING --on_granted/on_wait_due--+--> exchange_refuse    |
+ *                                 | PICK_TAKEN                                      |                       |
+ *                                 +--> start_on_place <-----------------------------+                       |
+ *                                        | link_reuse, else link_open                                       |
+ *                                        +--> CONNECTING --link_send--> SENDING --------------- exchange_on_failure
+ *                                                                          | exchange_on_head        |
+ *                                              tunnel_open <-- 101 --------+--> RELAYING             +--> exchange_refuse
+ *                                                                                  | exchange_on_end
+ *                                                                                  +--> DELIVERING --exchange_delivered--> DONE
+ */
+#include "proxy/exchange.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "http/websocket.h"
+#include "proxy/client.h"
+#include "proxy/link.h"
+#include "proxy/retry.h"
+#include "proxy/rewrite.h"
+#include "proxy/route.h"
+
+#define EXCHANGE_TAG 0x58434847u
+
+#define TO(state) (1u << (state))
+static const struct {
+    const char *name;
+    unsigned next;
+} states[] = {
+    [EXCHANGE_COLLECTING] = {"collecting", TO(EXCHANGE_WAITING) | TO(EXCHANGE_CONNECTING) | TO(EXCHANGE_DELIVERING) |
+                                               TO(EXCHANGE_DONE)},
+    [EXCHANGE_WAITING] = {"waiting", TO(EXCHANGE_CONNECTING) | TO(EXCHANGE_DELIVERING) | TO(EXCHANGE_DONE)},
+    [EXCHANGE_CONNECTING] = {"connecting", TO(EXCHANGE_SENDING) | TO(EXCHANGE_WAITING) | TO(EXCHANGE_CONNECTING) |
+                                               TO(EXCHANGE_DELIVERING) | TO(EXCHANGE_DONE)},
+    [EXCHANGE_SENDING] = {"sending", TO(EXCHANGE_RELAYING) | TO(EXCHANGE_WAITING) | TO(EXCHANGE_CONNECTING) |
+                                         TO(EXCHANGE_DELIVERING) | TO(EXCHANGE_DONE)},
+    [EXCHANGE_RELAYING] = {"relaying", TO(EXCHANGE_DELIVERING) | TO(EXCHANGE_DONE)},
+    [EXCHANGE_DELIVERING] = {"delivering", TO(EXCHANGE_DONE)},
+    [EXCHANGE_DONE] = {"done", 0},
+};
+
+/* A place in the queue. It outlives its exchange while a granted place is on its way in the message. */
+struct wait {
+    struct message message;
+    struct waiter waiter;
+    struct proxy *proxy;
+    struct exchange *exchange; /* NULL: gone; the place is passed on */
+    struct pool *pool;         /* referenced */
+};
+
+static void start_on_place(struct exchange *exchange, struct place *place);
+
+/* The only place that changes an exchange's state. */
+void exchange_enter(struct exchange *exchange, enum exchange_state next)
+{
+    CHECK(states[exchange->state].next & TO(next));
+    exchange->state = next;
+}
+
+static void on_free(struct task *task)
+{
+    struct exchange *exchange = container_of(task, struct exchange, free_task);
+    struct proxy *proxy = exchange->proxy;
+
+    slab_give(&proxy->exchange_slab, exchange);
+}
+
+static void forget_tried(struct exchange *exchange)
+{
+    for (unsigned i = 0; i < exchange->tried_count; i++)
+        backend_unref(&exchange->tried[i]);
+    exchange->tried_count = 0;
+}
+
+static void leave_queue(struct exchange *exchange)
+{
+    struct wait *wait = exchange->wait;
+
+    if (!wait)
+        return;
+    exchange->wait = NULL;
+    wait->exchange = NULL;
+    deadline_stop(&exchange->deadline);
+    if (pool_leave(wait->pool, &wait->waiter)) {
+        pool_unref(&wait->pool);
+        mem_free(wait);
+    } /* else the message with the granted place is on its way: on_granted_here passes the place on */
+}
+
+/* The end of every exchange; the memory goes at the end of the turn, since callers above may still look at it. */
+void exchange_finish(struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->proxy;
+
+    exchange_enter(exchange, EXCHANGE_DONE);
+    leave_queue(exchange);
+    deadline_stop(&exchange->deadline);
+    if (exchange->stream)
+        exchange->stream->exchange = NULL;
+    exchange->stream = NULL;
+    exchange_log(exchange);
+    forget_tried(exchange);
+    if (exchange->backend)
+        backend_unref(&exchange->backend);
+    buffer_release(&exchange->head);
+    buffer_release(&exchange->body);
+    spool_free(&exchange->spool);
+    spool_free(&exchange->response_spool);
+    mem_free(exchange->late_trailers);
+    snapshot_unref(&exchange->snapshot);
+    task_at_end(&exchange->free_task, proxy->loop);
+}
+
+void exchange_becomes_tunnel(struct exchange *exchange)
+{
+    exchange->is_tunnel = true;
+    exchange_finish(exchange);
+}
+
+/* Our own answer instead of a worker's; what was begun is given up. */
+void exchange_refuse(struct exchange *exchange, enum failure failure)
+{
+    struct client_stream *stream = exchange->stream;
+
+    exchange->failure = failure;
+    leave_queue(exchange);
+    if (exchange->link)
+        link_cancel(exchange->link);
+    if (exchange->state >= EXCHANGE_RELAYING || failures[failure].status == 0) {
+        stream->ops->cut(stream);
+        return;
+    }
+    exchange->status = failures[failure].status;
+    exchange_enter(exchange, EXCHANGE_DELIVERING);
+    stream->ops->answer(stream, exchange->status, failures[failure].word);
+}
+
+/* --- waiting for a place --- */
+
+static enum failure why_no_place(const struct exchange *exchange)
+{
+    if (exchange->failure != FAILURE_NONE)
+        return exchange->failure; /* what the last try ended with says more than that the queue took too long */
+    return exchange->pool->count == 0 ? FAILURE_NO_WORKER : FAILURE_QUEUE_TIMEOUT;
+}
+
+static void on_wait_due(void *argument)
+{
+    struct exchange *exchange = tagged(argument, EXCHANGE_TAG);
+    enum failure failure = why_no_place(exchange);
+
+    if (failure == FAILURE_QUEUE_TIMEOUT)
+        count(&exchange->proxy->counters.queue_timeout, 1);
+    if (failure == FAILURE_NO_WORKER)
+        count(&exchange->proxy->counters.no_worker, 1);
+    exchange_refuse(exchange, failure);
+}
+
+/* The message with a granted place has come, on the exchange's loop. */
+static void on_granted_here(struct message *message)
+{
+    struct wait *wait = container_of(message, struct wait, message);
+    struct exchange *exchange = wait->exchange;
+    struct place place = wait->waiter.place;
+
+    if (exchange) {
+        exchange->wait = NULL;
+        deadline_stop(&exchange->deadline);
+        exchange->waited_us += clock_us() - wait->waiter.since_us;
+        start_on_place(exchange, &place);
+    } else {
+        place_release(&place, clock_us());
+    }
+    pool_unref(&wait->pool);
+    mem_free(wait);
+}
+
+static void on_granted_anywhere(struct waiter *waiter)
+{
+    struct wait *wait = container_of(waiter, struct wait, waiter);
+
+    wait->message.deliver = on_granted_here;
+    if (!loop_post(wait->proxy->loop, &wait->message)) { /* its loop has ended, the exchange with it */
+        place_release(&wait->waiter.place, clock_us());
+        pool_unref(&wait->pool);
+        mem_free(wait);
+    }
+}
+
+static void join_queue(struct exchange *exchange, const struct pick *pick)
+{
+    struct wait *wait = mem_zero(sizeof *wait);
+    struct place place;
+
+    wait->proxy = exchange->proxy;
+    wait->exchange = exchange;
+    wait->pool = pool_ref(exchange->pool);
+    wait->waiter.pick = *pick;
+    wait->waiter.on_granted = on_granted_anywhere;
+    exchange_enter(exchange, EXCHANGE_WAITING);
+    exchange->wait = wait;
+    switch (pool_wait(exchange->pool, &wait->waiter)) {
+    case WAIT_QUEUED:
+        count(&exchange->proxy->counters.queued, 1);
+        deadline_start(&exchange->deadline, exchange->proxy->loop, exchange->pool->config->queue_timeout);
+        return;
+    case WAIT_TAKEN:
+        place = wait->waiter.place;
+        exchange->wait = NULL;
+        pool_unref(&wait->pool);
+        mem_free(wait);
+        start_on_place(exchange, &place);
+        return;
+    case WAIT_FULL:
+        exchange->wait = NULL;
+        pool_unref(&wait->pool);
+        mem_free(wait);
+        count(&exchange->proxy->counters.queue_full, 1);
+        exchange_refuse(exchange, FAILURE_QUEUE_FULL);
+        return;
+    }
+    UNREACHABLE();
+}
+
+/* --- a place, a link --- */
+
+static bool may_use_idle_link(const struct exchange *exchange, const struct backend *backend)
+{
+    return atomic_load_explicit(&backend->stale_streak, memory_order_relaxed) < 3 && !exchange->is_websocket;
+}
+
+#define UNSAFE_REUSE_US 200000 /* a request that is never sent twice travels on a link used within this, or on a fresh one */
+
+static void start_on_place(struct exchange *exchange, struct place *place)
+{
+    struct proxy *proxy = exchange->proxy;
+    struct link *link = NULL;
+    enum failure failure = FAILURE_NONE;
+    bool safe = method_is_idempotent(exchange->method) && exchange->body_is_held;
+
+    exchange_enter(exchange, EXCHANGE_CONNECTING);
+    if (exchange->backend)
+        backend_unref(&exchange->backend);
+    exchange->backend = backend_ref(place->backend);
+    exchange->tries++;
+    exchange->wrote = false;
+    if (exchange->failure != FAILURE_STALE && may_use_idle_link(exchange, place->backend))
+        link = link_reuse(proxy, place, safe ? UINT64_MAX : UNSAFE_REUSE_US);
+    if (!link)
+        link = link_open(proxy, place, &failure);
+    if (!link) {
+        pool_outcome(exchange->pool, place, failures[failure].blames_backend ? OUTCOME_FAILED : OUTCOME_UNDECIDED,
+                     clock_us());
+        place_release(place, clock_us());
+        exchange_on_failure(exchange, failure);
+        return;
+    }
+    exchange->failure = FAILURE_NONE;
+    link_attach(link, exchange);
+    link_send(link);
+}
+
+void exchange_dispatch(struct exchange *exchange)
+{
+    struct place place;
+    struct pick pick = {
+        .kind = exchange->is_websocket ? PLACE_TUNNEL : PLACE_REQUEST,
+        .hash = exchange->hash,
+        .now_us = clock_us(),
+        .tried = exchange->tried,
+        .tried_count = exchange->tried_count,
+    };
+
+    if (!exchange->head_is_closed) {
+        rewrite_close_request(&exchange->head, exchange->framing, exchange->content_length);
+        exchange->head_is_closed = true;
+    }
+    exchange->dispatched_us = clock_us();
+    if (pool_take(exchange->pool, &pick, &place) == PICK_TAKEN)
+        start_on_place(exchange, &place);
+    else
+        join_queue(exchange, &pick);
+}
+
+/* --- failures and retries --- */
+
+/* Somebody who may still answer: one not asked yet, or a worker that will replace the one that died. */
+static bool another_may_come(const struct exchange *exchange)
+{
+    const struct pool *pool = exchange->pool;
+
+    for (unsigned i = 0; i < pool->count; i++) {
+        bool asked = atomic_load_explicit(&pool->backends[i]->closed, memory_order_relaxed);
+        for (unsigned k = 0; k < exchange->tried_count && !asked; k++)
+            asked = exchange->tried[k] == pool->backends[i];
+        if (!asked)
+            return true;
+    }
+    return pool->config->is_launched &&
+           (exchange->failure == FAILURE_REFUSED || (exchange->backend && exchange->backend->closed));
+}
+
+static enum retry_answer decide_retry(const struct exchange *exchange, enum failure failure)
+{
+    struct retry_question question = {
+        .failure = failure,
+        .method = exchange->method,
+        .wrote = exchange->wrote,
+        .body_is_held = exchange->body_is_held,
+        .client_was_told = exchange->status != 0,
+        .worker_exited = exchange->backend && exchange->backend->is_worker && exchange->backend->closed,
+        .retries = exchange->retries,
+        .retries_max = exchange->pool->config->retries,
+        .tries = exchange->tries,
+        .age_ms = (clock_us() - exchange->opened_us) / 1000,
+        .age_max_ms = exchange->snapshot->config->timeouts.response,
+    };
+
+    return exchange->proxy->draining && failure != FAILURE_STALE && exchange->wrote ? RETRY_NO
+                                                                                     : retry_decide(&question);
+}
+
+static void rewind_request(struct exchange *exchange)
+{
+    exchange->head_at = exchange->body_at = 0;
+    if (exchange->spool)
+        spool_rewind(exchange->spool);
+}
+
+static void remember_tried(struct exchange *exchange)
+{
+    if (exchange->backend && exchange->tried_count < TRIED_MAX)
+        exchange->tried[exchange->tried_count++] = backend_ref(exchange->backend);
+}
+
+/* The link has ended and its place is released; no byte of a final response has come. */
+void exchange_on_failure(struct exchange *exchange, enum failure failure)
+{
+    exchange->link = NULL;
+    exchange->failure = failure;
+    if (exchange->state >= EXCHANGE_RELAYING) {
+        exchange_refuse(exchange, failure);
+        return;
+    }
+    switch (decide_retry(exchange, failure)) {
+    case RETRY_NO:
+        exchange_refuse(exchange, failure);
+        return;
+    case RETRY_FREE: break;
+    case RETRY_COUNTED:
+        if (!pool_may_retry(exchange->pool, clock_us())) {
+            exchange_refuse(exchange, failure);
+            return;
+        }
+        exchange->retries++;
+        remember_tried(exchange);
+        break;
+    case RETRY_ONCE:
+        exchange->retries = (uint8_t)exchange->pool->config->retries;
+        remember_tried(exchange);
+        break;
+    }
+    if (exchange->tried_count && !another_may_come(exchange)) {
+        exchange_refuse(exchange, failure);
+        return;
+    }
+    count(&exchange->proxy->counters.retries, 1);
+    rewind_request(exchange);
+    exchange_dispatch(exchange);
+}
+
+void exchange_client_gone(struct exchange *exchange)
+{
+    exchange->failure = FAILURE_CLIENT_GONE;
+    if (exchange->status == 0)
+        exchange->status = failures[FAILURE_CLIENT_GONE].status;
+    count(&exchange->proxy->counters.client_gone, 1);
+    if (exchange->link)
+        link_cancel(exchange->link);
+    exchange_finish(exchange);
+}
+
+/* The client has closed its sending side: perhaps it has left, perhaps it waits for the answer. Who waits in the queue is forgotten; a request that a worker
+ * has is answered, and that link is not used again. */
+void exchange_client_half_closed(struct exchange *exchange)
+{
+    exchange->client_half_closed = true;
+}
+
+/* --- opening --- */
+
+static uint64_t hash_of_cookie(const struct head *head, const char *name)
+{
+    struct slice wanted = slice_of(name);
+
+    for (unsigned i = 0; i < head->field_count; i++) {
+        struct slice rest = head->fields[i].value;
+        if (head->fields[i].known != FIELD_COOKIE)
+            continue;
+        while (rest.size) {
+            const char *end = memchr(rest.at, ';', rest.size);
+            size_t size = end ? (size_t)(end - rest.at) : rest.size;
+            struct slice pair = slice_trim((struct slice){rest.at, size});
+            if (slice_starts(pair, wanted) && pair.size > wanted.size && pair.at[wanted.size] == '=')
+                return slice_hash((struct slice){pair.at + wanted.size + 1, pair.size - wanted.size - 1});
+            size += end ? 1 : 0;
+            rest = (struct slice){rest.at + size, rest.size - size};
+        }
+    }
+    return 0;
+}
+
+static uint64_t hash_of(const struct pool_config *pool, const struct head *head, struct slice client)
+{
+    const struct field *field;
+    uint64_t hash = 0;
+
+    if (pool->balance != BALANCE_HASH)
+        return 0;
+    if (pool->hash_key == HASH_COOKIE)
+        hash = hash_of_cookie(head, pool->hash_name);
+    if (pool->hash_key == HASH_HEADER) {
+        field = head_find_other(head, slice_of(pool->hash_name));
+        hash = field ? slice_hash(field->value) : 0;
+    }
+    return hash ? hash : slice_hash(client); /* who has no such header or cookie is known by its address */
+}
+
+static bool wants_json(const struct head *head)
+{
+    const struct field *accept = head_find(head, FIELD_ACCEPT);
+
+    return !accept || !memmem(accept->value.at, accept->value.size, "text/html", 9);
+}
+
+static bool collects_first(const struct route_config *route, const struct pool_config *pool, const struct head *head)
+{
+    enum buffering buffering = route->buffering != BUFFERING_INHERIT ? route->buffering : pool->buffering;
+
+    if (head->framing == FRAMING_NONE || head->upgrades_to_websocket)
+        return false;
+    if (buffering == BUFFERING_AUTO)
+        return pool->concurrency > 0;
+    return buffering == BUFFERING_ON;
+}
+
+static struct exchange *exchange_new(struct proxy *proxy, struct client_stream *stream, const struct peer *peer,
+                                     const struct head *head)
+{
+    struct exchange *exchange = slab_take(&proxy->exchange_slab);
+
+    exchange->tag = EXCHANGE_TAG;
+    exchange->state = EXCHANGE_COLLECTING;
+    exchange->proxy = proxy;
+    exchange->snapshot = snapshot_ref(proxy->snapshot);
+    exchange->stream = stream;
+    exchange->peer = peer;
+    exchange->method = head->method;
+    exchange->minor = head->minor ? 1 : 0;
+    exchange->framing = head->framing;
+    exchange->content_length = head->content_length;
+    exchange->body_is_held = true;
+    exchange->body_is_whole = head->framing == FRAMING_NONE;
+    exchange->opened_us = clock_us();
+    exchange->wall_us = clock_wall_us();
+    deadline_init(&exchange->deadline, on_wait_due, exchange);
+    task_init(&exchange->free_task, on_free);
+    return exchange;
+}
+
+static void take_websocket(struct exchange *exchange, const struct head *head)
+{
+    const struct field *key = head_find(head, FIELD_SEC_WEBSOCKET_KEY);
+
+    exchange->is_websocket = head->upgrades_to_websocket && websocket_handshake_is_valid(head);
+    if (exchange->is_websocket)
+        websocket_accept(key->value, exchange->websocket_accept);
+}
+
+struct exchange *exchange_open(struct proxy *proxy, struct client_stream *stream, const struct peer *peer,
+                               const struct head *head)
+{
+    const struct config *config = proxy->snapshot->config;
+    const struct route_config *route = route_find(config, head->host, head->path_query);
+    struct exchange *exchange = exchange_new(proxy, stream, peer, head);
+
+    stream->exchange = exchange;
+    count(&proxy->counters.requests, 1);
+    exchange->wants_json = wants_json(head);
+    if (!route) {
+        exchange->status = 404;
+        exchange_enter(exchange, EXCHANGE_DELIVERING);
+        stream->ops->answer(stream, 404, "no_route");
+        return NULL;
+    }
+    exchange->pool = exchange->snapshot->pools[route->pool];
+    pool_count_request(exchange->pool, proxy->options.index);
+    exchange->collects = collects_first(route, exchange->pool->config, head);
+    take_websocket(exchange, head);
+    exchange->real_size = (uint8_t)rewrite_request(&exchange->head, head, peer, config, exchange->collects,
+                                                   exchange->wall_us, exchange->real);
+    exchange->hash = hash_of(exchange->pool->config, head, (struct slice){exchange->real, exchange->real_size});
+    exchange->expects_continue = head->expects_continue;
+    if (config->limits.body && head->framing == FRAMING_LENGTH && head->content_length > config->limits.body) {
+        exchange_refuse(exchange, FAILURE_BODY_TOO_LARGE);
+        return NULL;
+    }
+    if (!exchange->collects)
+        exchange_dispatch(exchange);
+    else if (exchange->expects_continue)
+        stream->ops->interim(stream, NULL);
+    return stream->exchange;
+}
+
+/* --- the log --- */
+
+static void count_status(struct proxy *proxy, unsigned status)
+{
+    struct proxy_counters *counters = &proxy->counters;
+    _Atomic uint64_t *by_class[] = {NULL, &counters->responses_1xx, &counters->responses_2xx, &counters->responses_3xx,
+                                    &counters->responses_4xx, &counters->responses_5xx};
+
+    if (status >= 100 && status < 600)
+        count(by_class[status / 100], 1);
+}
+
+void exchange_log(struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->proxy;
+    uint64_t took_us = clock_us() - exchange->opened_us;
+    struct access_record record;
+
+    count_status(proxy, exchange->status);
+    if (exchange->is_tunnel)
+        return;
+    histogram_add(&proxy->latency, took_us);
+    if (!proxy->log_is_on)
+        return;
+    record = (struct access_record){
+        .wall_us = exchange->wall_us,
+        .duration_us = took_us,
+        .wait_us = exchange->waited_us,
+        .client = exchange->real_size ? (struct slice){exchange->real, exchange->real_size}
+                                      : (struct slice){exchange->peer->ip, exchange->peer->ip_size},
+        .head = buffer_slice(&exchange->head),
+        .minor = exchange->minor,
+        .status = exchange->status,
+        .bytes_sent = exchange->sent,
+        .bytes_received = exchange->received,
+        .pool = exchange->pool ? exchange->pool->config->name : NULL,
+        .backend = exchange->backend ? exchange->backend->name : NULL,
+        .tries = exchange->tries,
+        .word = failures[exchange->failure].word,
+    };
+    access_log_write(proxy->log, &record);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Listening sockets of this loop: accepting, bounded by limits.connections. The sockets are bound by the keeper; here is a copy of the descriptor. */
+#ifndef DROVER_PROXY_LISTENER_H
+#define DROVER_PROXY_LISTENER_H
+
+#include "proxy/local.h"
+
+struct listener {
+    uint32_t tag;
+    unsigned references;       /* its clients, and the list while it accepts */
+    struct proxy *proxy;
+    struct list node;
+    struct watch watch;
+    struct deadline pause;     /* out of descriptors: accept nothing for a moment */
+    int fd;
+    struct address address;
+    char port_text[8];
+    unsigned expose_count;
+    char **expose;             /* of `config` */
+    struct config *config;     /* referenced for expose */
+    unsigned next_loop;        /* a unix listener deals its connections out */
+};
+
+void listener_start(struct proxy *proxy, const struct listen_config *config, struct config *owner, int fd);
+void listener_adopt(struct listener *listener, const struct listen_config *config, struct config *owner);
+void listener_stop(struct listener *listener); /* accepts no more; lives on until its last client is gone */
+struct listener *listener_ref(struct listener *listener);
+void listener_unref(struct listener *listener);
+bool listener_exposes(const struct listener *listener, struct slice path);
+
+#endif
