@@ -5,9 +5,15 @@
 #include "tests/unit/unit.h"
 
 static const struct command table[] = {
-    {"run", "", "serve", NULL},       {"check", "[--print]", "check", NULL},   {"status", "[--json]", "look", NULL},
-    {"scale", "POOL N|file", "size", NULL}, {"demo-worker", "[ADDRESS]", "app", NULL}, {"reload", "", "read", NULL},
-    {"secret", "", NULL, NULL},       {"--help", "", NULL, NULL},              {NULL, NULL, NULL, NULL},
+    {"run", "", "serve", NULL},
+    {"check", "[--print]", "check", NULL},
+    {"status", "[--json]", "look", NULL},
+    {"scale", "POOL N|file", "size", NULL},
+    {"demo-worker", "[ADDRESS]", "app", NULL},
+    {"reload", "", "read", NULL},
+    {"secret", "", NULL, NULL},
+    {"--help", "", NULL, NULL},
+    {NULL, NULL, NULL, NULL},
 };
 
 static struct command_line line;

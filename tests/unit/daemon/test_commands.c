@@ -39,8 +39,8 @@ static void compare(const char *path, const char *before, const char *after)
         if (strncmp(at, before, strlen(before)) != 0)
             continue;
         const char *name = at + strlen(before);
-        ck_assert_msg(is_command(name, strcspn(name, after)), "%s describes '%.*s', which is no command", path,
-                      (int)strcspn(name, after), name);
+        ck_assert_msg(is_command(name, strcspn(name, after)), "%s describes '%.*s', which is no command",
+                      path, (int)strcspn(name, after), name);
         listed++;
     }
     for (const struct command *command = commands; command->name; command++)

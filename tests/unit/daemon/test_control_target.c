@@ -102,7 +102,8 @@ START_TEST(a_named_file_that_is_not_there_is_an_error)
 {
     struct control_target target;
 
-    ck_assert(!control_target_find(&target, &(struct command_line){.command = "status", .file = "/nowhere/d.yaml"}));
+    ck_assert(!control_target_find(&target,
+                                   &(struct command_line){.command = "status", .file = "/nowhere/d.yaml"}));
 }
 END_TEST
 

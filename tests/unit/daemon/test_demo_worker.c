@@ -165,7 +165,8 @@ static int open_websocket(void)
     say_text(fd, "GET /ws HTTP/1.1\r\n" UPGRADE);
     read_until(fd, "\r\n\r\n");
     ck_assert_msg(strncmp(got, "HTTP/1.1 101 ", 13) == 0, "%s", got);
-    ck_assert_ptr_nonnull(strstr(got, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n")); /* RFC 6455 */
+    ck_assert_ptr_nonnull(
+        strstr(got, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n")); /* RFC 6455 */
     got_size = 0;
     got[0] = 0;
     return fd;
@@ -208,7 +209,8 @@ END_TEST
 START_TEST(echo_gives_back_the_head_and_a_chunked_body)
 {
     start_worker();
-    ask("POST /echo HTTP/1.1\r\nHost: a\r\nX-Mine: yes\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    ask("POST /echo HTTP/1.1\r\nHost: a\r\nX-Mine: yes\r\nTransfer-Encoding: chunked\r\nConnection: "
+        "close\r\n\r\n"
         "5\r\nhello\r\n0\r\n\r\n");
     ck_assert_ptr_nonnull(strstr(got, "POST /echo HTTP/1.1\r\nHost: a\r\nX-Mine: yes\r\n"));
     ck_assert_ptr_nonnull(strstr(got, "5\r\nhello\r\n"));
@@ -255,8 +257,9 @@ START_TEST(a_websocket_echoes_whole_messages)
     say_frame(fd, 0x89, "now", 3);  /* a ping between fragments */
     say_frame(fd, 0x80, "ment", 4);
     expect_bytes(fd, "\x8a\x03now", 5);
-    expect_bytes(fd, "\x82\x08"
-                     "fragment",
+    expect_bytes(fd,
+                 "\x82\x08"
+                 "fragment",
                  10);
     net_close(&fd);
 }
@@ -318,7 +321,8 @@ START_TEST(term_lets_what_is_under_way_finish)
 {
     start_worker();
     int idle = open_client(), websocket = open_websocket(), stream = open_client();
-    say_text(stream, "GET /stream?ticks=5&ms=50 HTTP/1.1\r\nHost: a\r\n\r\nGET /who HTTP/1.1\r\nHost: a\r\n\r\n");
+    say_text(stream,
+             "GET /stream?ticks=5&ms=50 HTTP/1.1\r\nHost: a\r\n\r\nGET /who HTTP/1.1\r\nHost: a\r\n\r\n");
     read_until(stream, "\"tick\": 1}");
     kill(worker, SIGTERM);
     read_to_end(stream);
@@ -353,9 +357,10 @@ START_TEST(without_a_place_to_listen_it_says_so)
 }
 END_TEST
 
-UNIT_MAIN("daemon/demo_worker", the_page_says_which_worker_answered, requests_in_one_packet_are_answered_in_order,
-          echo_gives_back_the_head_and_a_chunked_body, a_body_is_asked_for_when_the_client_waits_for_that,
-          events_come_one_after_the_other, rubbish_gets_400_and_the_end, a_websocket_echoes_whole_messages,
-          a_large_message_comes_back, broken_frames_end_the_websocket_with_their_code,
+UNIT_MAIN("daemon/demo_worker", the_page_says_which_worker_answered,
+          requests_in_one_packet_are_answered_in_order, echo_gives_back_the_head_and_a_chunked_body,
+          a_body_is_asked_for_when_the_client_waits_for_that, events_come_one_after_the_other,
+          rubbish_gets_400_and_the_end, a_websocket_echoes_whole_messages, a_large_message_comes_back,
+          broken_frames_end_the_websocket_with_their_code,
           a_plain_get_of_the_websocket_path_is_told_to_upgrade, term_lets_what_is_under_way_finish,
           without_a_place_to_listen_it_says_so)

@@ -19,38 +19,47 @@ static char *table_of(const char *json)
 START_TEST(columns_are_as_wide_as_their_widest_cell)
 {
     char *text = table_of(
-        "{\"version\": \"0.1.0\", \"status\": \"healthy\", \"uptime\": 86.2, \"active_connections\": 12, \"config\": \"d.yaml\","
-        " \"pools\": {\"web\": {\"status\": \"healthy\", \"wanted\": 2, \"ready\": 2, \"queued\": 0, \"overridden\": true, \"workers\": ["
-        "  {\"name\": \"web.1\", \"worker_id\": 4711, \"address\": \"127.0.0.1:8001\", \"status\": \"healthy\", \"uptime\": 85.9,"
-        "   \"requests\": 10234, \"fails\": 0, \"memory\": 52428800, \"requests_in_flight\": 3, \"tunnels\": 1},"
-        "  {\"name\": \"web.2\", \"worker_id\": null, \"address\": null, \"status\": \"backoff\", \"uptime\": 0,"
+        "{\"version\": \"0.1.0\", \"status\": \"healthy\", \"uptime\": 86.2, \"active_connections\": 12, "
+        "\"config\": \"d.yaml\","
+        " \"pools\": {\"web\": {\"status\": \"healthy\", \"wanted\": 2, \"ready\": 2, \"queued\": 0, "
+        "\"overridden\": true, \"workers\": ["
+        "  {\"name\": \"web.1\", \"worker_id\": 4711, \"address\": \"127.0.0.1:8001\", \"status\": "
+        "\"healthy\", \"uptime\": 85.9,"
+        "   \"requests\": 10234, \"fails\": 0, \"memory\": 52428800, \"requests_in_flight\": 3, \"tunnels\": "
+        "1},"
+        "  {\"name\": \"web.2\", \"worker_id\": null, \"address\": null, \"status\": \"backoff\", "
+        "\"uptime\": 0,"
         "   \"requests\": 7, \"fails\": 0, \"memory\": 0, \"requests_in_flight\": 0, \"tunnels\": 0}]}}}");
 
-    ck_assert_str_eq(text, "drover 0.1.0 is healthy, up 1m26s, 12 connections, d.yaml\n"
-                           "\n"
-                           "POOL  STATE    READY  WANTED  QUEUED  SIZE BY\n"
-                           "web   healthy      2       2       0  drover scale\n"
-                           "\n"
-                           "WORKER  STATE     PID  ADDRESS         UPTIME  ACTIVE  TUNNELS  REQUESTS  FAILS  MEMORY\n"
-                           "web.1   healthy  4711  127.0.0.1:8001   1m25s       3        1     10234      0   50.0M\n"
-                           "web.2   backoff     -  -                   0s       0        0         7      0       0\n");
+    ck_assert_str_eq(
+        text, "drover 0.1.0 is healthy, up 1m26s, 12 connections, d.yaml\n"
+              "\n"
+              "POOL  STATE    READY  WANTED  QUEUED  SIZE BY\n"
+              "web   healthy      2       2       0  drover scale\n"
+              "\n"
+              "WORKER  STATE     PID  ADDRESS         UPTIME  ACTIVE  TUNNELS  REQUESTS  FAILS  MEMORY\n"
+              "web.1   healthy  4711  127.0.0.1:8001   1m25s       3        1     10234      0   50.0M\n"
+              "web.2   backoff     -  -                   0s       0        0         7      0       0\n");
     mem_free(text);
 }
 END_TEST
 
 START_TEST(the_last_words_of_a_failing_worker_stand_below)
 {
-    char *text = table_of("{\"pools\": {\"web\": {\"workers\": [{\"name\": \"web.1\", \"status\": \"backoff\","
-                          " \"last_exit\": \"exited with status 3\", \"output\": [\"Traceback\", \"ImportError: app\"]}]}}}");
+    char *text = table_of(
+        "{\"pools\": {\"web\": {\"workers\": [{\"name\": \"web.1\", \"status\": \"backoff\","
+        " \"last_exit\": \"exited with status 3\", \"output\": [\"Traceback\", \"ImportError: app\"]}]}}}");
 
-    ck_assert_ptr_nonnull(strstr(text, "\nweb.1: exited with status 3\n  | Traceback\n  | ImportError: app\n"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "\nweb.1: exited with status 3\n  | Traceback\n  | ImportError: app\n"));
     mem_free(text);
 }
 END_TEST
 
 START_TEST(a_worker_cannot_drive_the_terminal)
 {
-    char *text = table_of("{\"pools\": {\"web\": {\"workers\": [{\"name\": \"web.1\", \"output\": [\"\\u001b[2J\\u0007\"]}]}}}");
+    char *text = table_of("{\"pools\": {\"web\": {\"workers\": [{\"name\": \"web.1\", \"output\": "
+                          "[\"\\u001b[2J\\u0007\"]}]}}}");
 
     ck_assert_ptr_null(strchr(text, '\033'));
     ck_assert_ptr_null(strchr(text, '\a'));
@@ -60,7 +69,8 @@ END_TEST
 
 START_TEST(what_is_missing_or_of_another_kind_shows_as_a_dash)
 {
-    char *text = table_of("{\"version\": 5, \"pools\": {\"web\": {\"ready\": \"many\", \"workers\": [{}, 3]}}}");
+    char *text =
+        table_of("{\"version\": 5, \"pools\": {\"web\": {\"ready\": \"many\", \"workers\": [{}, 3]}}}");
 
     ck_assert_ptr_nonnull(strstr(text, "drover - is -, up -, - connections, -\n"));
     mem_free(text);
