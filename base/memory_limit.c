@@ -81,7 +81,7 @@ uint64_t memory_limit_under(const char *root)
            fgets(line, sizeof line, file)) { /* "4:memory:/docker/12ab" (v1), "0::/system.slice/x" (v2) */
         char *place = line;
         line[strcspn(line, "\n")] = 0;
-        strsep(&place, ":");
+        (void)strsep(&place, ":");
         char *controllers = place ? strsep(&place, ":") : NULL;
         if (!controllers || !place)
             continue;
