@@ -115,7 +115,7 @@ static void adopt(struct part *part, struct config *config, const struct pool_co
         servers_adopt(part->servers, config, pool);
 }
 
-/* Its pool is no longer in the file: its workers drain and stop; servers are simply forgotten. */
+/* Its pool is no longer in the file: its workers drain and stop, its servers get nothing new. */
 static void leave(struct part *part)
 {
     struct engine *engine = part->engine;
@@ -124,6 +124,8 @@ static void leave(struct part *part)
     list_push_back(&engine->leaving, &part->node);
     if (part->fleet)
         fleet_abandon(part->fleet);
+    else
+        servers_abandon(part->servers);
 }
 
 static struct part *take_old(struct part **old, unsigned count, const struct pool_config *pool)
@@ -270,7 +272,7 @@ void parts_tick(struct engine *engine)
         struct part *part = list_entry(node, struct part, node);
         if (part->fleet)
             fleet_tick(part->fleet, now_us);
-        if (!part->fleet || fleet_is_empty(part->fleet))
+        if (part->fleet ? fleet_is_empty(part->fleet) : servers_is_empty(part->servers))
             part_free(part);
     }
 }
