@@ -196,8 +196,6 @@ static bool open_all(struct keeper *keeper, char *error, size_t room)
     struct identity identity;
     const struct identity *engine = NULL;
 
-    if (!workers_are_startable(config, error, room))
-        return false;
     if (config->user && geteuid() == 0) {
         int result = identity_find(&identity, config->user);
         if (result < 0) {
@@ -237,8 +235,6 @@ static void say_listening(const struct keeper *keeper)
         address_print(&keeper->admin.address, text);
         log_info("admin on %s", text);
     }
-    if (keeper->config->user && geteuid() != 0)
-        log_warning("user: %s: drover was not started as root, the engine runs as it was started", keeper->config->user);
 }
 
 /* Those that left their group are our children when their parents are gone (we are the subreaper): nothing stays behind. */

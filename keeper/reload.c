@@ -2,8 +2,8 @@
  *
  * A reload in its order:
  *
- *   HUP, ORDER_RELOAD -> begin: the file's bytes -> NEWS_VALIDATE -> (engine) -> ORDER_VALIDATED -> adopt: parsed here, compared, commands looked
- *   for, access log and new listeners opened -> NEWS_LISTENER each, NEWS_ADOPT, NEWS_REOPEN -> NEWS_RELOADED
+ *   HUP, ORDER_RELOAD -> begin: the file's bytes -> NEWS_VALIDATE -> (engine) -> ORDER_VALIDATED -> adopt: parsed here, compared, access
+ *   log and new listeners opened -> NEWS_LISTENER each, NEWS_ADOPT, NEWS_REOPEN -> NEWS_RELOADED
  *
  * Whatever refuses it leaves everything as it was. Keeper's thread. */
 #include "keeper/reload.h"
@@ -129,8 +129,6 @@ struct adoption {
 
 static bool prepare(struct keeper *keeper, struct adoption *adoption, char *error, size_t room)
 {
-    if (!workers_are_startable(adoption->config, error, room))
-        return false;
     adoption->access_log = access_log_open(adoption->config);
     if (adoption->access_log < -1) {
         str_format(error, room, "access_log: cannot open %s: %s", adoption->config->access_log,

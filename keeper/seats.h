@@ -45,7 +45,4 @@ void worker_environment(struct environment *environment, char *const *inherited,
 char **worker_command(const struct pool_config *pool, const char *name, const struct endpoint *endpoint); /* worker_command_free */
 void worker_command_free(char **command);
 
-/* Whether the pools' commands, directories and users are there, before anything is started. False: one line "KEY: what" into `error`. */
-bool workers_are_startable(const struct config *config, char *error, size_t room);
-
 #endif

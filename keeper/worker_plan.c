@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a worker is started with: made of its pool's configuration and its endpoint. Pure, but for the look at commands. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
+ * What a worker is started with: made of its pool's configuration and its endpoint. Pure. */
 #include "base/mem.h"
 #include "keeper/seats.h"
 
@@ -76,81 +69,4 @@ void worker_command_free(char **command)
     for (char **word = command; *word; word++)
         mem_free(*word);
     mem_free(command);
-}
-
-static int look(const char *path)
-{
-    struct stat status;
-
-    if (stat(path, &status) < 0)
-        return errno;
-    if (S_ISDIR(status.st_mode))
-        return EISDIR;
-    return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? errno : 0;
-}
-
-/* 0 or errno: as execvp would find it, from the worker's directory and with its PATH. */
-static int find_command(const struct pool_config *pool, const char *command)
-{
-    struct environment environment;
-    int found = ENOENT;
-
-    if (strchr(command, '/')) {
-        char *path = command[0] == '/' ? mem_dup(command) : mem_print("%s/%s", pool->directory, command);
-        found = look(path);
-        mem_free(path);
-        return found;
-    }
-    environment_init(&environment, environ);
-    for (unsigned i = 0; i < pool->environment_count; i++)
-        environment_put(&environment, pool->environment[i]);
-    const char *path = environment_get(&environment, "PATH");
-    for (const char *at = path ? path : "/bin:/usr/bin"; found != 0 && at;) {
-        size_t size = strcspn(at, ":");
-        char *candidate = size == 0       ? mem_print("%s/%s", pool->directory, command)
-                          : at[0] == '/' ? mem_print("%.*s/%s", (int)size, at, command)
-                                          : mem_print("%s/%.*s/%s", pool->directory, (int)size, at, command);
-        int error = look(candidate);
-        if (error == 0 || found == ENOENT)
-            found = error == ENOTDIR ? ENOENT : error;
-        mem_free(candidate);
-        at = at[size] == ':' ? at + size + 1 : NULL;
-    }
-    environment_fini(&environment);
-    return found;
-}
-
-static bool pool_is_startable(const struct pool_config *pool, char *error, size_t room)
-{
-    struct identity identity;
-    struct stat status;
-
-    if (pool->user) {
-        int result = identity_find(&identity, pool->user);
-        if (result < 0)
-            str_format(error, room, "pools.%s.user: cannot find '%s': %s", pool->name, pool->user,
-                       result == -ENOENT ? "no such user" : strerror(-result));
-        else if (geteuid() != 0 && geteuid() != identity.uid)
-            str_format(error, room, "pools.%s.user: only root can start workers as '%s'", pool->name, pool->user);
-        if (result < 0 || (geteuid() != 0 && geteuid() != identity.uid))
-            return false;
-    }
-    int result = stat(pool->directory, &status) < 0 ? errno : S_ISDIR(status.st_mode) ? 0 : ENOTDIR;
-    if (result != 0) {
-        str_format(error, room, "pools.%s.directory: %s: %s", pool->name, pool->directory, strerror(result));
-        return false;
-    }
-    result = strchr(pool->command[0], '$') ? 0 : find_command(pool, pool->command[0]);
-    if (result != 0)
-        str_format(error, room, "pools.%s.command: cannot run '%s': %s", pool->name, pool->command[0],
-                   result == ENOENT && !strchr(pool->command[0], '/') ? "no such command in PATH" : strerror(result));
-    return result == 0;
-}
-
-bool workers_are_startable(const struct config *config, char *error, size_t room)
-{
-    for (unsigned i = 0; i < config->pool_count; i++)
-        if (config->pools[i].is_launched && !pool_is_startable(&config->pools[i], error, room))
-            return false;
-    return true;
 }

@@ -100,56 +100,6 @@ START_TEST(the_words_of_a_command_are_filled_in)
 }
 END_TEST
 
-static bool startable(char *command, char *directory, char *user, char error[256])
-{
-    char *words[] = {command};
-    struct pool_config pool = {
-        .name = "web", .is_launched = true, .argument_count = 1, .command = words, .directory = directory, .user = user};
-    struct config config = {.pool_count = 1, .pools = &pool};
-
-    error[0] = 0;
-    return workers_are_startable(&config, error, 256);
-}
-
-START_TEST(what_cannot_be_started_is_told_before_the_start)
-{
-    char error[256];
-
-    ck_assert(startable("sh", "/", NULL, error));
-    ck_assert(startable("/bin/sh", "/", NULL, error));
-    ck_assert(startable("bin/sh", "/", NULL, error)); /* from the worker's directory */
-    ck_assert(!startable("no-such-program", "/", NULL, error));
-    ck_assert_str_eq(error, "pools.web.command: cannot run 'no-such-program': no such command in PATH");
-    ck_assert(!startable("/etc/passwd", "/", NULL, error));
-    ck_assert_str_eq(error, "pools.web.command: cannot run '/etc/passwd': Permission denied");
-    ck_assert(!startable("/etc", "/", NULL, error));
-    ck_assert_str_eq(error, "pools.web.command: cannot run '/etc': Is a directory");
-    ck_assert(!startable("sh", "/no/where", NULL, error));
-    ck_assert_str_eq(error, "pools.web.directory: /no/where: No such file or directory");
-    ck_assert(!startable("sh", "/", "no-such-user", error));
-    ck_assert_str_eq(error, "pools.web.user: cannot find 'no-such-user': no such user");
-}
-END_TEST
-
-START_TEST(the_pools_own_path_finds_its_command)
-{
-    char error[256], *entries[] = {"PATH=/no/where:/bin"}, *words[] = {"sh"}, *elsewhere[] = {"PATH=/no/where"};
-    struct pool_config pool = {.name = "web",
-                               .is_launched = true,
-                               .argument_count = 1,
-                               .command = words,
-                               .directory = "/",
-                               .environment_count = 1,
-                               .environment = entries};
-    struct config config = {.pool_count = 1, .pools = &pool};
-
-    ck_assert(workers_are_startable(&config, error, sizeof error));
-    pool.environment = elsewhere;
-    ck_assert(!workers_are_startable(&config, error, sizeof error));
-}
-END_TEST
-
 UNIT_MAIN("keeper/worker_plan", a_worker_on_a_port_finds_it_in_its_environment, what_is_drovers_own_does_not_reach_a_worker,
           the_pools_environment_wins_and_may_name_the_workers_words, an_inherited_listener_is_announced_as_systemd_does,
-          another_user_finds_its_own_home, the_words_of_a_command_are_filled_in,
-          what_cannot_be_started_is_told_before_the_start, the_pools_own_path_finds_its_command)
+          another_user_finds_its_own_home, the_words_of_a_command_are_filled_in)
