@@ -4,7 +4,7 @@ import json
 import select
 import time
 
-from kit import Wire, chunk, get, plain, request, scenario, until
+from kit import Wire, chunk, get, request, scenario, until
 
 
 def echo_head(link):
