@@ -43,9 +43,9 @@ OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY  := $(filter-out $(BUILD)/daemon/main.o,$(OBJECTS))
 TESTS    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/test_*.c))
 FUZZERS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
-MAKE_ALL := $(MAKE) --no-print-directory -j$(shell nproc)
+QUICKLY   = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all demo test unit unit-tests scenario check layers format fuzz fuzzers bench install clean
+.PHONY: all demo test unit unit-tests scenario check layers format fuzz bench install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -80,11 +80,9 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libdrover.a
 
 unit-tests: $(TESTS)
 
-fuzzers: $(FUZZERS)
-
 demo:
 	@scripts/deps build
-	@$(MAKE_ALL) drover
+	@$(MAKE) $(QUICKLY) drover
 	@scripts/demo
 
 test:
@@ -108,12 +106,11 @@ format:
 
 fuzz:
 	@scripts/deps fuzz
-	@$(MAKE_ALL) VARIANT=fuzz fuzzers
-	@scripts/fuzz $(FUZZ_SECONDS)
+	@env -u MAKEFLAGS -u MFLAGS FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz
 
 bench:
 	@scripts/deps bench
-	@$(MAKE_ALL) drover
+	@$(MAKE) $(QUICKLY) drover
 	@bench/run
 
 install: drover
