@@ -50,9 +50,10 @@ struct config *config_load(const char *path, const char *bytes, size_t size, str
                        strerror(errno));
     } else if (findings.errors == 0 || tree->root) {
         struct filling filling = {.findings = &findings, .config = config, .root = tree->root};
-        fill_config(&filling);
-        decide(&filling);
-        validate(&filling);
+        if (fill_config(&filling)) {
+            decide(&filling);
+            validate(&filling);
+        }
     }
     document_free(&tree);
     bool good = findings.errors == 0;

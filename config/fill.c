@@ -250,11 +250,10 @@ static void unknown_key(struct filling *filling, const struct option_section *se
 
     quote_part(part, slice_of(key->text));
     if (nearest)
-        findings_error(filling->findings, key->place, filling->key_size > 0 ? filling->key : NULL,
-                       "unknown key '%s', did you mean '%s'?", part, nearest);
+        findings_error(filling->findings, key->place, filling->key, "unknown key '%s', did you mean '%s'?",
+                       part, nearest);
     else
-        findings_error(filling->findings, key->place, filling->key_size > 0 ? filling->key : NULL,
-                       "unknown key '%s'", part);
+        findings_error(filling->findings, key->place, filling->key, "unknown key '%s'", part);
 }
 
 void fill_map(struct filling *filling, const struct option_section *section, const struct yaml_node *map,
@@ -280,15 +279,16 @@ void fill_map(struct filling *filling, const struct option_section *section, con
     }
 }
 
-void fill_config(struct filling *filling)
+bool fill_config(struct filling *filling)
 {
     const struct yaml_node *root = filling->root;
 
     if (root && root->kind != YAML_MAP && !node_is_nothing(root)) {
         fill_wrong_kind(filling, root, "a map of options");
-        return;
+        return false;
     }
     fill_map(filling, &options_top, root && root->kind == YAML_MAP ? root : NULL, filling->config);
+    return true;
 }
 
 struct place place_of_key(const struct yaml_node *root, const char *const *keys)
@@ -299,7 +299,7 @@ struct place place_of_key(const struct yaml_node *root, const char *const *keys)
         const struct yaml_node *key = node_find_key(root, *keys);
         root = node_find(root, *keys);
         if (root)
-            place = keys[1] || root->kind != YAML_SCALAR ? key->place : root->place;
+            place = keys[1] || root->kind != YAML_SCALAR || node_is_nothing(root) ? key->place : root->place;
     }
     return place;
 }

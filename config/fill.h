@@ -22,7 +22,7 @@ struct filling {
     size_t key_size;
 };
 
-void fill_config(struct filling *filling);
+bool fill_config(struct filling *filling); /* false: there is nothing that the others could look at */
 void decide(struct filling *filling);
 void validate(struct filling *filling);
 

@@ -67,13 +67,13 @@ void fill_host(struct filling *filling, const struct option *option, const struc
     route->host = text;
 }
 
-/* Only paths that a normalised request path can have: others would never match. */
+/* Only paths that a normalised request path can have, and that have one spelling only: others would not match, or not always. */
 static bool is_normal_path(const char *path)
 {
     if (*path != '/' || strstr(path, "//"))
         return false;
     for (const char *c = path; *c; c++) {
-        if ((unsigned char)*c <= ' ' || *c == 0x7f || strchr("%?#", *c))
+        if (*c <= ' ' || *c > '~' || strchr("%?#", *c))
             return false;
         if (*c == '/' && c[1] == '.' &&
             (c[2] == '/' || c[2] == 0 || (c[2] == '.' && (c[3] == '/' || c[3] == 0))))

@@ -31,8 +31,8 @@ static void add_line(struct findings *findings, struct place place, const char *
         str_format(position, sizeof position, ":%u:%u", place.line, place.column);
     vsnprintf(message, sizeof message, format, arguments);
     add(findings, place,
-        mem_print("%s%s: %s%s%s%s\n", findings->file, position, kind, key ? key : "", key ? ": " : "",
-                  message));
+        mem_print("%s%s: %s%s%s%s\n", findings->file, position, kind, key && *key ? key : "",
+                  key && *key ? ": " : "", message));
 }
 
 void findings_error(struct findings *findings, struct place place, const char *key, const char *format, ...)

@@ -26,7 +26,7 @@ struct findings {
     unsigned count, room, errors, warnings;
 };
 
-/* `key` is the path "pools.web.workers", NULL when there is none. */
+/* `key` is the path "pools.web.workers", NULL or "" when there is none. */
 void findings_error(struct findings *findings, struct place place, const char *key, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 void findings_warning(struct findings *findings, struct place place, const char *key, const char *format, ...)

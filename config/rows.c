@@ -148,7 +148,7 @@ const char *option_expected(const struct option *option, char into[EXPECTED_MAX]
         [OPTION_NETWORKS] = "an IP address, a network such as 10.0.0.0/8, or unix:",
         [OPTION_ROUTES] = "a list of {host, path, pool}",
         [OPTION_HOST] = "a host name without port, or *.name",
-        [OPTION_ROUTE_PATH] = "a path that begins with / (no empty or dot segments, no %, ? or #)",
+        [OPTION_ROUTE_PATH] = "a path that begins with / (ASCII, no empty or dot segments, no %, ? or #)",
         [OPTION_ROUTE_POOL] = "the name of a pool",
         [OPTION_POOLS] = "a map of pools by name",
         [OPTION_COMMAND] = "a command: a text or a list of words",

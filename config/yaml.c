@@ -14,7 +14,8 @@ struct reading {
     struct yaml_node *open[YAML_DEPTH_MAX]; /* the collections around the next node, outermost first */
     struct yaml_node *key[YAML_DEPTH_MAX];  /* of each open map: the key that waits for its value */
     unsigned depth, documents;
-    bool failed; /* reading further makes no sense */
+    struct place at; /* of the event in hand; an alias' node has the place of its anchor */
+    bool failed;     /* reading further makes no sense */
 };
 
 static const char too_much[] = "more than any configuration needs (an alias counts as a copy)";
@@ -89,7 +90,7 @@ static void place_node(struct reading *reading, struct yaml_node *node)
     }
     parent->weight += node->weight + 1;
     if (parent->weight > YAML_NODES_MAX)
-        fail(reading, node->place, too_much);
+        fail(reading, reading->at, too_much);
     struct yaml_node *first = parent->kind == YAML_MAP ? find_key(parent, (*key)->text) : NULL;
     char part[QUOTE_MAX];
     if (first)
@@ -214,7 +215,7 @@ static void on_alias(struct reading *reading, const yaml_event_t *event)
         place_node(reading, found);
         return;
     }
-    findings_error(reading->findings, place_of(event->start_mark), NULL,
+    findings_error(reading->findings, reading->at, NULL,
                    found ? "'*%s' stands inside what it names"
                          : "'*%s' names nothing (no '&' of that name above)",
                    quote_part(part, slice_of(name)));
@@ -223,10 +224,11 @@ static void on_alias(struct reading *reading, const yaml_event_t *event)
 
 static void on_event(struct reading *reading, const yaml_event_t *event)
 {
+    reading->at = place_of(event->start_mark);
     switch (event->type) {
     case YAML_DOCUMENT_START_EVENT:
         if (++reading->documents > 1)
-            fail(reading, place_of(event->start_mark), "expected one document, got a second one");
+            fail(reading, reading->at, "expected one document, got a second one");
         break;
     case YAML_SCALAR_EVENT: on_scalar(reading, event); break;
     case YAML_SEQUENCE_START_EVENT: on_open(reading, event, YAML_LIST); break;
