@@ -160,6 +160,27 @@ void watch_open(struct watch *watch, struct loop *loop, int fd, event_callback_f
     open_watch(watch, loop, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, callback, argument);
 }
 
+void watch_open_stream(struct watch *watch, struct loop *loop, int fd, event_callback_fn callback, void *argument)
+{
+    open_watch(watch, loop, fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST | (watch->writes ? EV_WRITE : 0), callback,
+               argument);
+}
+
+void watch_writes(struct watch *watch)
+{
+    struct event *event = &watch->event;
+
+    if (watch->writes)
+        return;
+    watch->writes = true;
+    if (!watch->open)
+        return;
+    event_del(event);
+    CHECK(event_assign(event, event_get_base(event), event_get_fd(event), (short)(event_get_events(event) | EV_WRITE),
+                       event_get_callback(event), event_get_callback_arg(event)) == 0);
+    CHECK(event_add(event, NULL) == 0);
+}
+
 void watch_open_readable(struct watch *watch, struct loop *loop, int fd, event_callback_fn callback,
                          void *argument)
 {
@@ -171,7 +192,7 @@ void watch_close(struct watch *watch)
     if (!watch->open)
         return;
     event_del(&watch->event);
-    watch->open = false;
+    watch->open = watch->writes = false;
 }
 
 void watch_pause(struct watch *watch)

@@ -60,7 +60,7 @@ static void turn_away(struct proxy *proxy, int fd)
     net_close(&fd);
 }
 
-struct client *client_open(struct proxy *proxy, struct listener *listener, int fd, const struct address *address)
+void client_open(struct proxy *proxy, struct listener *listener, int fd, const struct address *address)
 {
     const struct config *config = proxy->snapshot->config;
     _Atomic uint32_t *connections = &proxy->options.slots->engines[proxy->options.column].connections;
@@ -69,7 +69,7 @@ struct client *client_open(struct proxy *proxy, struct listener *listener, int f
     if (atomic_fetch_add(connections, 1) >= config->limits.connections) {
         atomic_fetch_sub(connections, 1);
         turn_away(proxy, fd);
-        return NULL;
+        return;
     }
     client = slab_take(&proxy->client_slab);
     client->tag = CLIENT_TAG;
@@ -85,10 +85,10 @@ struct client *client_open(struct proxy *proxy, struct listener *listener, int f
     list_push_back(&proxy->clients, &client->node);
     proxy->client_count++;
     count(&proxy->counters.connections_accepted, 1);
-    watch_open(&client->watch, proxy->loop, fd, client_h1_event, client);
     deadline_start(&client->deadline, proxy->loop, config->timeouts.header);
-    client_h1_advance(client);
-    return client;
+    client_h1_advance(client); /* the first request is often there already: read before anything is registered */
+    if (client->state != CLIENT_CLOSED)
+        watch_open_stream(&client->watch, proxy->loop, fd, client_h1_event, client);
 }
 
 void client_close(struct client *client)
@@ -103,8 +103,8 @@ void client_close(struct client *client)
     if (client->tunnel)
         tunnel_client_closed(client->tunnel);
     deadline_stop(&client->deadline);
+    net_close(&client->fd); /* first: so epoll has forgotten it already, and is not asked to in a call of its own */
     watch_close(&client->watch);
-    net_close(&client->fd);
     buffer_release(&client->in);
     buffer_release(&client->out);
     h1_body_fini(&client->body);

@@ -42,7 +42,7 @@ struct client {
     uint32_t exchanges;         /* so far */
 };
 
-struct client *client_open(struct proxy *proxy, struct listener *listener, int fd, const struct address *address);
+void client_open(struct proxy *proxy, struct listener *listener, int fd, const struct address *address);
 void client_close(struct client *client);   /* at once; freed at the end of the turn */
 void client_linger(struct client *client);  /* all is sent: close so that the client can read it */
 void client_drain(struct client *client);   /* drover stops: close when idle */

@@ -191,7 +191,7 @@ static bool take_body(struct client *client)
                 exchange_body_end(exchange, h1_body_trailers(&client->body));
             return false;
         case BODY_BAD:
-            client->closes = true;
+            client->closes = client->readable = true;
             client->body_is_done = true;
             if (exchange)
                 exchange_body_failed(exchange, FAILURE_BAD_REQUEST);
@@ -294,7 +294,10 @@ void client_h1_next(struct client *client)
 
     h1_body_fini(&client->body);
     if (client->closes || !client->body_is_done || proxy->draining) {
-        client_linger(client);
+        if (client->body_is_done && !client->readable && buffer_size(&client->in) == 0)
+            client_close(client); /* it has sent nothing that we have not read: its answer is safe */
+        else
+            client_linger(client);
         return;
     }
     client->state = CLIENT_WAITING;

@@ -24,6 +24,7 @@ static void blocked(struct client *client)
     if (client->blocked)
         return;
     client->blocked = true;
+    watch_writes(&client->watch);
     deadline_start(&client->deadline, client->proxy->loop, client->proxy->snapshot->config->timeouts.send);
 }
 
@@ -288,7 +289,7 @@ void client_h1_refuse_head(struct client *client, unsigned status, const char *w
     struct proxy *proxy = client->proxy;
 
     client->state = CLIENT_EXCHANGE;
-    client->closes = true;
+    client->closes = client->readable = true; /* whatever else it sends is read and thrown away: it can read the answer */
     client->is_http10 = client->is_chunked = false;
     client->body_is_done = true;
     buffer_release(&client->in);

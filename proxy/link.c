@@ -156,7 +156,7 @@ static struct link *link_new(struct proxy *proxy, struct place *place, int fd)
     list_push_back(&proxy->links, &link->node);
     deadline_init(&link->deadline, on_due, link);
     task_init(&link->task, on_task);
-    watch_open(&link->watch, proxy->loop, fd, on_event, link);
+    watch_open_stream(&link->watch, proxy->loop, fd, on_event, link);
     count(&proxy->counters.links_opened, 1);
     return link;
 }
@@ -258,16 +258,16 @@ void link_send(struct link *link)
             size += parts[i].iov_len;
         done = part_count == 1 ? net_write(link->fd, parts[0].iov_base, size)
                                : net_writev(link->fd, parts, (int)part_count);
-        if (done == -EAGAIN || done == -ENOTCONN)
-            return; /* EV_WRITE comes */
+        if (done == -EAGAIN || done == -ENOTCONN) {
+            watch_writes(&link->watch);
+            return;
+        }
         if (done < 0) {
             on_write_error(link, done);
             return;
         }
         wrote(link, (size_t)done);
         was_waiting = true;
-        if ((size_t)done < size)
-            return;
     }
     if (was_waiting && !exchange->body_is_whole && exchange->stream)
         exchange->stream->ops->resume(exchange->stream);
@@ -342,8 +342,8 @@ void link_close(struct link **owner)
     deadline_stop(&link->deadline);
     list_remove(&link->idle_node);
     list_remove(&link->node);
+    net_close(&link->fd); /* first, as in client_close */
     watch_close(&link->watch);
-    net_close(&link->fd);
     buffer_release(&link->in);
     h1_body_fini(&link->body);
     if (link->place.backend)

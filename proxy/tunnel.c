@@ -121,13 +121,24 @@ static void fail(struct tunnel *tunnel, enum failure failure)
     finish(tunnel);
 }
 
+static bool is_to_client(const struct tunnel *tunnel, const struct direction *direction)
+{
+    return direction == &tunnel->to_client;
+}
+
+static void wait_for_room(struct tunnel *tunnel, struct direction *direction)
+{
+    direction->writable = false;
+    watch_writes(is_to_client(tunnel, direction) ? &tunnel->client->watch : &tunnel->link->watch);
+}
+
 /* Writes what is pending. False: the tunnel has ended. */
 static bool push(struct tunnel *tunnel, struct direction *direction, int to)
 {
     while (buffer_size(&direction->pending) && direction->writable) {
         ssize_t wrote = net_write(to, buffer_bytes(&direction->pending), buffer_size(&direction->pending));
         if (wrote == -EAGAIN) {
-            direction->writable = false;
+            wait_for_room(tunnel, direction);
             break;
         }
         if (wrote < 0) {
@@ -137,11 +148,6 @@ static bool push(struct tunnel *tunnel, struct direction *direction, int to)
         buffer_consume(&direction->pending, (size_t)wrote);
     }
     return true;
-}
-
-static bool is_to_client(const struct tunnel *tunnel, const struct direction *direction)
-{
-    return direction == &tunnel->to_client;
 }
 
 /* Our close frame goes in at the first boundary; what the source sends after it is thrown away. */
@@ -179,8 +185,8 @@ static bool pass(struct tunnel *tunnel, struct direction *direction, int to, cha
             fail(tunnel, is_to_client(tunnel, direction) ? FAILURE_CLIENT_GONE : FAILURE_BROKEN);
             return false;
         }
-        if (wrote < (ssize_t)data.size)
-            direction->writable = false;
+        if (wrote < 0)
+            wait_for_room(tunnel, direction);
         wrote = wrote < 0 ? 0 : wrote;
     }
     if ((size_t)wrote < data.size)
