@@ -3,7 +3,7 @@
  * Nanoseconds to read one head, best of some rounds, one thread. From the top of the tree:
  *
  *     gcc -std=gnu11 -O2 -I. -D_GNU_SOURCE -o micro_http bench/micro_http.c \
- *         $(ls http/*.c) base/{str,mem,check}.c -lcrypto
+ *         $(find http -name '*.c') base/{str,mem,check}.c -lcrypto
  */
 #include <stdio.h>
 #include <time.h>

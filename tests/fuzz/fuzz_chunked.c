@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Fuzzes h1_body with the chunked coding: whole and byte by byte it gives the same payload, end and trailers, and the
- * payload coded anew gives itself again. */
+ * Fuzzes h1_body with the chunked coding: whole and byte by byte it gives the same payload, end and trailers, and
+ * the payload coded anew gives itself again. */
 #include "http/fields.h"
 #include "http/h1.h"
 #include "tests/fuzz/fuzz.h"
@@ -43,7 +43,8 @@ static void check_trailers(const struct h1_body *body)
     CHECK(rest.size <= H1_CHUNK_LINE_MAX);
     while (h1_trailer_next(&rest, &name, &value)) {
         CHECK(slice_is_token(name) && field_name_of(name) == FIELD_OTHER);
-        CHECK(value.size == 0 || (!memchr(value.at, '\r', value.size) && !memchr(value.at, '\n', value.size)));
+        CHECK(value.size == 0 ||
+              (!memchr(value.at, '\r', value.size) && !memchr(value.at, '\n', value.size)));
     }
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The properties of reading a head, for requests and responses alike: the verdict does not depend on how the bytes were
- * cut, every slice lies in the bytes, no byte that could end a line is in a field, and a head that is written anew from
- * its fields reads as the same head. */
+ * The properties of reading a head, for requests and responses alike: the verdict does not depend on how the
+ * bytes were cut, every slice lies in the bytes, no byte that could end a line is in a field, and a head that
+ * is written anew from its fields reads as the same head. */
 #ifndef DROVER_TESTS_FUZZ_HEADS_H
 #define DROVER_TESTS_FUZZ_HEADS_H
 
@@ -11,7 +11,8 @@
 
 static const struct h1_limits limits = {.head_bytes = 2048, .fields = 20};
 
-typedef enum h1_verdict read_head(struct head *head, struct slice bytes, size_t *seen, struct h1_error *error);
+typedef enum h1_verdict read_head(struct head *head, struct slice bytes, size_t *seen,
+                                  struct h1_error *error);
 
 static inline bool same_head(const struct head *one, const struct head *other)
 {
@@ -43,13 +44,14 @@ static inline void check_fields(const struct head *head, struct slice bytes)
     for (unsigned i = 0; i < head->field_count; i++) {
         check_inside(head->fields[i].name, bytes);
         check_inside(head->fields[i].value, bytes);
-        CHECK(head->fields[i].name.size > 0 && !memchr(head->fields[i].name.at, ':', head->fields[i].name.size));
+        CHECK(head->fields[i].name.size > 0 &&
+              !memchr(head->fields[i].name.at, ':', head->fields[i].name.size));
     }
 }
 
 /* Byte by byte the verdict is the same, and as soon as it is one for whole, it stays. */
-static inline void check_pieces(read_head *read, struct slice bytes, enum h1_verdict wanted, const struct head *whole,
-                                const struct h1_error *wanted_error)
+static inline void check_pieces(read_head *read, struct slice bytes, enum h1_verdict wanted,
+                                const struct head *whole, const struct h1_error *wanted_error)
 {
     static struct head head;
     struct h1_error error = {0, NULL};

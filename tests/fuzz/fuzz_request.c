@@ -5,7 +5,8 @@
 #include "http/websocket.h"
 #include "tests/fuzz/fuzz_heads.h"
 
-static enum h1_verdict read_request(struct head *head, struct slice bytes, size_t *seen, struct h1_error *error)
+static enum h1_verdict read_request(struct head *head, struct slice bytes, size_t *seen,
+                                    struct h1_error *error)
 {
     return h1_read_request(head, bytes, seen, &limits, error);
 }
@@ -25,9 +26,11 @@ static void check_rewritten(const struct head *head)
     at = h1_put(at, SLICE("\r\n"));
     at = put_fields(at, head);
     const struct h1_limits wide = {.head_bytes = sizeof(text), .fields = limits.fields};
-    CHECK(h1_read_request(&again, (struct slice){text, (size_t)(at - text)}, &seen, &wide, &error) == H1_DONE);
+    CHECK(h1_read_request(&again, (struct slice){text, (size_t)(at - text)}, &seen, &wide, &error) ==
+          H1_DONE);
     CHECK(again.size == (size_t)(at - text) && again.method == head->method);
-    CHECK(slice_equal(again.method_text, head->method_text) && slice_equal(again.path_query, head->path_query));
+    CHECK(slice_equal(again.method_text, head->method_text) &&
+          slice_equal(again.path_query, head->path_query));
     /* An absolute target's authority stands for a missing Host only in 1.0, and is not written here. */
     if (head_find(head, FIELD_HOST))
         CHECK(slice_equal(again.host, head->host));

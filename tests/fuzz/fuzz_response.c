@@ -5,7 +5,8 @@
 
 static enum method method;
 
-static enum h1_verdict read_response(struct head *head, struct slice bytes, size_t *seen, struct h1_error *error)
+static enum h1_verdict read_response(struct head *head, struct slice bytes, size_t *seen,
+                                     struct h1_error *error)
 {
     return h1_read_response(head, bytes, seen, &limits, method, error);
 }
@@ -26,7 +27,8 @@ static void check_rewritten(const struct head *head)
     at = h1_put(at, SLICE("\r\n"));
     at = put_fields(at, head);
     const struct h1_limits wide = {.head_bytes = sizeof(text), .fields = limits.fields};
-    CHECK(h1_read_response(&again, (struct slice){text, (size_t)(at - text)}, &seen, &wide, method, &error) == H1_DONE);
+    CHECK(h1_read_response(&again, (struct slice){text, (size_t)(at - text)}, &seen, &wide, method, &error) ==
+          H1_DONE);
     CHECK(again.size == (size_t)(at - text) && again.status == head->status);
     CHECK(slice_equal(again.reason, head->reason) && same_head(head, &again));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Fuzzes target.h: the normalised path is within its room, has no dot segment and no double slash, and is its own
- * normal form up to percent signs that were encoded; what is valid as an authority has a host that is one. */
+ * Fuzzes target.h: the normalised path is within its room, has no dot segment, double slash or query; what is
+ * valid as an authority has a host that is one. */
 #include "http/target.h"
 #include "tests/fuzz/fuzz.h"
 
