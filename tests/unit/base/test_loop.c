@@ -335,6 +335,38 @@ START_TEST(a_stream_is_told_of_room_bytes_and_end_once_each)
 }
 END_TEST
 
+static void on_stream(int fd, short what, void *argument)
+{
+    char bytes[16];
+    (void)argument;
+
+    if (what & EV_WRITE) {
+        note('w');
+        loop_stop(loop);
+    }
+    if (what & EV_READ) {
+        note('r');
+        ck_assert_int_eq(net_read(fd, bytes, sizeof bytes), 2);
+        watch_writes(&watch);
+        watch_writes(&watch);
+    }
+}
+
+START_TEST(a_stream_is_told_of_room_only_once_it_asked)
+{
+    open_loop();
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    watch_open_stream(&watch, loop, pair[0], on_stream, NULL);
+    ck_assert_int_eq(net_write(pair[1], "hi", 2), 2);
+    loop_run(loop);
+    ck_assert_str_eq(diary, "rw");
+    watch_close(&watch);
+    net_close(&pair[0]);
+    net_close(&pair[1]);
+    loop_free(&loop);
+}
+END_TEST
+
 static void on_readable(int fd, short what, void *argument)
 {
     struct deadline *resume = argument;
@@ -434,5 +466,6 @@ UNIT_MAIN("base/loop", deadlines_fall_due_in_order_of_their_time,
           messages_of_four_threads_all_come_and_each_ones_in_order,
           what_was_posted_before_the_end_is_delivered_and_later_posts_are_refused,
           another_thread_may_stop_a_loop_even_before_it_runs,
-          a_stream_is_told_of_room_bytes_and_end_once_each, a_paused_watch_is_silent_until_resumed,
-          a_ticker_goes_on_until_stopped, time_stands_still_within_a_turn_and_is_fresh_in_the_next)
+          a_stream_is_told_of_room_bytes_and_end_once_each, a_stream_is_told_of_room_only_once_it_asked,
+          a_paused_watch_is_silent_until_resumed, a_ticker_goes_on_until_stopped,
+          time_stands_still_within_a_turn_and_is_fresh_in_the_next)
