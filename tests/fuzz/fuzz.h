@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the fuzzers share. Each is one file with LLVMFuzzerTestOneInput; `scripts/fuzz` builds and runs them. A
- * broken property is a failed CHECK. */
+ * What the fuzzers share. Each is one file with LLVMFuzzerTestOneInput; `scripts/fuzz` builds and runs them.
+ * A broken property is a failed CHECK. */
 #ifndef DROVER_TESTS_FUZZ_H
 #define DROVER_TESTS_FUZZ_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Fuzzes h1_body with the chunked coding: whole and byte by byte it gives the same payload, end and trailers, and
- * the payload coded anew gives itself again. */
+ * Fuzzes h1_body with the chunked coding: whole and byte by byte it gives the same payload, end and trailers,
+ * and the payload coded anew gives itself again. */
 #include "http/fields.h"
 #include "http/h1.h"
 #include "tests/fuzz/fuzz.h"
