@@ -9,7 +9,8 @@ static json_t *address_text(const struct address *address)
 {
     char text[ADDRESS_TEXT];
 
-    return report_text((struct slice){text, address_print(address, text)});
+    address_print(address, text);
+    return report_text(slice_of(text));
 }
 
 static json_t *listeners(const struct config *config)
@@ -63,6 +64,19 @@ static json_t *latency(const struct admin_source *source)
     return object;
 }
 
+/* Where the file lies, whatever directory the reader is in. */
+static json_t *config_path(const struct config *config)
+{
+    const char *name = strrchr(config->path, '/');
+
+    if (config->path[0] == '/' || config->path[0] == '(' || !config->directory)
+        return report_text(slice_of(config->path));
+    char *path = mem_print("%s/%s", config->directory, name ? name + 1 : config->path);
+    json_t *text = report_text(slice_of(path));
+    mem_free(path);
+    return text;
+}
+
 json_t *status_tree(const struct admin_source *source, unsigned *http_status)
 {
     const struct config *config = source->config;
@@ -70,7 +84,7 @@ json_t *status_tree(const struct admin_source *source, unsigned *http_status)
 
     if (source->version)
         json_object_set_new(tree, "version", report_text(slice_of(source->version)));
-    json_object_set_new(tree, "config", report_text(slice_of(config->path)));
+    json_object_set_new(tree, "config", config_path(config));
     json_object_set_new(tree, "ready", json_boolean(source->is_ready && !source->is_stopping));
     json_object_set_new(tree, "stopping", json_boolean(source->is_stopping));
     json_object_set_new(tree, "threads", json_integer(source->proxy_count));

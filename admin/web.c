@@ -95,7 +95,8 @@ bool web_host_is_ours(struct slice host, const struct address *admin)
         return true;
     if (is_ip(name) || slice_equal_nocase(name, SLICE("localhost")))
         return true;
-    return slice_equal_nocase(name, (struct slice){ours, address_print_ip(admin, ours)});
+    address_print_ip(admin, ours);
+    return slice_equal_nocase(name, slice_of(ours));
 }
 
 static void respond(struct web_connection *connection, const struct head *head, unsigned status,

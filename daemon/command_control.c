@@ -14,21 +14,21 @@
 
 int command_scale(const struct command_line *line)
 {
-    return control_command(line,
-                           json_pack("{s:s, s:s, s:s}", "command", "scale", "pool", line->arguments[0],
-                                     "size", line->arguments[1]),
-                           ANSWER_MS);
+    json_t *request = json_pack("{s:s, s:s, s:s}", "command", "scale", "pool", line->arguments[0], "size",
+                                line->arguments[1]);
+
+    return control_command(line, request, ANSWER_MS, NULL);
 }
 
 int command_drain(const struct command_line *line)
 {
     return control_command(line, json_pack("{s:s, s:s}", "command", "drain", "worker", line->arguments[0]),
-                           ANSWER_MS);
+                           ANSWER_MS, NULL);
 }
 
 int command_reload(const struct command_line *line)
 {
-    return control_command(line, json_pack("{s:s}", "command", "reload"), RELOAD_MS);
+    return control_command(line, json_pack("{s:s}", "command", "reload"), RELOAD_MS, "reloaded");
 }
 
 static int stop_and_wait(const struct control_target *target)

@@ -26,13 +26,13 @@ static int show_version(const struct command_line *line)
 }
 
 const struct command commands[] = {
-    {"run", "", "serve what the file says, in the foreground (the default)", command_run},
+    {"run", "", "serve what the file says, in the foreground (default)", command_run},
     {"check", "[--print]", "read the file and say all that is wrong; start nothing", command_check},
     {"init", "", "write a commented drover.yaml for the app found here", command_init},
     {"status", "[--json]", "pools and workers; exit 1 when not healthy", command_status},
     {"scale", "POOL N|file", "run N workers; 'file': as many as the file says", command_scale},
-    {"drain", "WORKER", "retire a worker (web.3) gently and start another for it", command_drain},
-    {"reload", "", "read the file again; exit 1 and the reason when it is wrong", command_reload},
+    {"drain", "WORKER", "retire a worker (web.3) gently, a new one takes over", command_drain},
+    {"reload", "", "read the file again; exit 1 when it is wrong, and why", command_reload},
     {"stop", "", "finish what is under way, then end", command_stop},
     {"demo-worker", "[ADDRESS]", "a small app to try drover with", command_demo_worker},
     {"manual", "", NULL, command_manual},
@@ -60,7 +60,7 @@ char *commands_help(const struct command *table)
     buffer_print(&page, "\n"
                         "  -c FILE     instead of ./drover.yaml, then /etc/drover/drover.yaml\n"
                         "  -l ADDRESS  listen there instead of 0.0.0.0:8000\n"
-                        "  -w N|auto   workers; auto: by the CPUs that may be used\n\n"
+                        "  -w N|auto   workers instead of one; auto: by the CPUs that may be used\n\n"
                         "Signals: TERM, INT stop, again: at once; HUP reload; USR1 reopen logs.\n"
                         "Exit: 0 good, 1 failed, 2 wrong use or configuration, 3 drover is not running.\n");
     char *text = slice_dup(buffer_slice(&page));

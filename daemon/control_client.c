@@ -94,7 +94,7 @@ static json_t *receive_line(int fd, uint64_t due_ms, const char **why)
 {
     struct buffer in = {0};
     json_t *reply = NULL;
-    ssize_t size = 0;
+    ssize_t size = -EAGAIN;
 
     *why = "the answer took too long";
     while (buffer_size(&in) < REPLY_MOST && wait_for(fd, POLLIN, due_ms)) {
@@ -107,7 +107,7 @@ static json_t *receive_line(int fd, uint64_t due_ms, const char **why)
         if (buffer_bytes(&in)[buffer_size(&in) - 1] == '\n')
             break;
     }
-    if (size <= 0 && size != -EAGAIN && buffer_size(&in) == 0)
+    if (size <= 0 && size != -EAGAIN)
         *why = "drover closed the connection without an answer";
     if (buffer_size(&in) > 0) {
         *why = "the answer is not understood";
@@ -148,20 +148,28 @@ int control_ask(const char *path, json_t *request, unsigned timeout_ms, json_t *
     return *reply ? EXIT_GOOD : say(EXIT_FAILED, path, why);
 }
 
-static int show(json_t *reply)
+static void print_text(FILE *into, const char *text)
+{
+    fprintf(into, "%s%s", text, *text && text[strlen(text) - 1] == '\n' ? "" : "\n");
+}
+
+static int show(json_t *reply, const char *done)
 {
     bool good = json_is_true(json_object_get(reply, "ok"));
     const char *text = json_string_value(json_object_get(reply, "text"));
-    FILE *into = good ? stdout : stderr;
 
-    if (!text && !good)
-        text = "refused";
-    if (text)
-        fprintf(into, "%s%s", text, *text && text[strlen(text) - 1] == '\n' ? "" : "\n");
+    if (!good)
+        print_text(stderr, text ? text : "refused");
+    else if (text && !done)
+        print_text(stdout, text);
+    else if (text && strcmp(text, done) != 0)
+        print_text(stderr, text); /* done, but with a warning */
+    if (good && done)
+        print_text(stdout, done);
     return good ? EXIT_GOOD : EXIT_FAILED;
 }
 
-int control_command(const struct command_line *line, json_t *request, unsigned timeout_ms)
+int control_command(const struct command_line *line, json_t *request, unsigned timeout_ms, const char *done)
 {
     struct control_target target;
     json_t *reply = NULL;
@@ -170,7 +178,7 @@ int control_command(const struct command_line *line, json_t *request, unsigned t
     if (control_target_find(&target, line)) {
         status = control_ask(target.path, request, timeout_ms, &reply, NULL);
         if (status == EXIT_GOOD)
-            status = show(reply);
+            status = show(reply, done);
     }
     json_decref(reply);
     json_decref(request);

@@ -26,9 +26,9 @@ struct slice control_line_find(struct slice bytes);
  * NULL) gets a pidfd of the keeper, -1 when there is none to be had; the caller closes it. Not EXIT_GOOD:
  * *reply is NULL, and why was told on stderr. */
 int control_ask(const char *path, json_t *request, unsigned timeout_ms, json_t **reply, int *keeper);
-/* The same for the commands: shows the answer's text, on stderr when it is a refusal. Takes the reference
- * to `request`. */
-int control_command(const struct command_line *line, json_t *request, unsigned timeout_ms);
+/* The same for the commands: shows the answer's text, on stderr when it is a refusal. `done`, where it is given, is
+ * the word for success: any other text beside a success is a warning. Takes the reference to `request`. */
+int control_command(const struct command_line *line, json_t *request, unsigned timeout_ms, const char *done);
 /* Waits for the end of the process, or without a pidfd until nobody listens at `path`. */
 bool control_wait_gone(const char *path, int keeper, unsigned timeout_ms);
 

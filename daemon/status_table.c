@@ -144,19 +144,26 @@ static void print_drover(struct buffer *page, const json_t *status)
                  strcmp(connections, "1") == 0 ? "" : "s", file);
 }
 
+static void each_worker(json_t *pools, void (*visit)(void *argument, const json_t *worker), void *argument)
+{
+    for (void *at = json_object_iter(pools); at; at = json_object_iter_next(pools, at)) {
+        const json_t *workers = json_object_get(json_object_iter_value(at), "workers");
+        for (size_t i = 0; i < json_array_size(workers); i++)
+            visit(argument, json_array_get(workers, i));
+    }
+}
+
 static void print_pools(struct buffer *page, json_t *pools)
 {
     static const struct column columns[] = {{"POOL", false},  {"STATE", false}, {"READY", true},
                                             {"WANTED", true}, {"QUEUED", true}, {"SIZE BY", false}};
     struct table table;
-    const char *name;
-    json_t *pool;
 
     table_init(&table, columns, sizeof columns / sizeof columns[0]);
-    json_object_foreach(pools, name, pool)
-    {
+    for (void *at = json_object_iter(pools); at; at = json_object_iter_next(pools, at)) {
+        const json_t *pool = json_object_iter_value(at);
         char(*row)[CELL] = table_row(&table);
-        str_escape_controls(row[0], CELL, slice_of(name));
+        str_escape_controls(row[0], CELL, slice_of(json_object_iter_key(at)));
         put_text(row[1], pool, "status");
         put_count(row[2], pool, "ready");
         put_count(row[3], pool, "wanted");
@@ -168,8 +175,10 @@ static void print_pools(struct buffer *page, json_t *pools)
     table_fini(&table);
 }
 
-static void fill_worker(char row[COLUMNS_MOST][CELL], const json_t *worker)
+static void add_worker(void *table, const json_t *worker)
 {
+    char(*row)[CELL] = table_row(table);
+
     put_text(row[0], worker, "name");
     put_text(row[1], worker, "status");
     put_count(row[2], worker, "worker_id");
@@ -188,16 +197,9 @@ static void print_workers(struct buffer *page, json_t *pools)
         {"WORKER", false}, {"STATE", false},  {"PID", true},      {"ADDRESS", false}, {"UPTIME", true},
         {"ACTIVE", true},  {"TUNNELS", true}, {"REQUESTS", true}, {"FAILS", true},    {"MEMORY", true}};
     struct table table;
-    const char *name;
-    json_t *pool, *worker;
-    size_t i;
 
     table_init(&table, columns, COLUMNS_MOST);
-    json_object_foreach(pools, name, pool)
-    {
-        json_array_foreach(json_object_get(pool, "workers"), i, worker)
-            fill_worker(table_row(&table), worker);
-    }
+    each_worker(pools, add_worker, &table);
     table_print(page, &table);
     table_fini(&table);
 }
@@ -211,38 +213,34 @@ static void print_line(struct buffer *page, const char *before, const char *text
 }
 
 /* What a worker that does not run said last: most often all that is needed to see why. */
-static void print_last_words(struct buffer *page, const json_t *worker)
+static void print_last_words(void *argument, const json_t *worker)
 {
+    struct buffer *page = argument;
     const json_t *output = json_object_get(worker, "output");
     const char *ended = json_string_value(json_object_get(worker, "last_exit"));
     char name[CELL];
-    json_t *line;
-    size_t i;
 
     if (!json_is_array(output) && !ended)
         return;
     put_text(name, worker, "name");
     buffer_print(page, "\n%s", name);
     print_line(page, ended ? ": " : "", ended ? ended : "");
-    json_array_foreach(output, i, line)
-        print_line(page, "  | ", json_is_string(line) ? json_string_value(line) : "");
+    for (size_t i = 0; i < json_array_size(output); i++) {
+        const char *line = json_string_value(json_array_get(output, i));
+        print_line(page, "  | ", line ? line : "");
+    }
 }
 
 char *status_table(const json_t *status)
 {
     struct buffer page = {0};
-    json_t *pools = json_object_get(status, "pools"), *pool, *worker;
-    const char *name;
-    size_t i;
+    json_t *pools = json_object_get(status, "pools");
 
     print_drover(&page, status);
     print_pools(&page, pools);
     buffer_print(&page, "\n");
     print_workers(&page, pools);
-    json_object_foreach(pools, name, pool)
-    {
-        json_array_foreach(json_object_get(pool, "workers"), i, worker) print_last_words(&page, worker);
-    }
+    each_worker(pools, print_last_words, &page);
     char *text = slice_dup(buffer_slice(&page));
     buffer_release(&page);
     return text;

@@ -90,8 +90,8 @@ static void fill_worker(unsigned number)
 
 static void fill_config(void)
 {
-    static char web[] = "web", legacy[] = "legacy", path[] = "drover.yaml", page[] = "/health/worker",
-                *expose[] = {page};
+    static char web[] = "web", legacy[] = "legacy", path[] = "../shop/drover.yaml", directory[] = "/srv/shop",
+                page[] = "/health/worker", *expose[] = {page};
 
     drover.pool_configs[0] = (struct pool_config){
         .name = web, .is_launched = true, .workers = WORKERS, .max_fails = 1, .fail_timeout = 10000};
@@ -100,8 +100,11 @@ static void fill_config(void)
     CHECK(address_from_ip(&drover.listen.address, SLICE("0.0.0.0"), 8000));
     drover.listen.expose_count = 1;
     drover.listen.expose = expose;
-    drover.config =
-        (struct config){.path = path, .listen_count = 1, .listens = &drover.listen, .admin_is_on = true};
+    drover.config = (struct config){.path = path,
+                                    .directory = directory,
+                                    .listen_count = 1,
+                                    .listens = &drover.listen,
+                                    .admin_is_on = true};
     CHECK(address_from_ip(&drover.config.admin, SLICE("127.0.0.1"), 9900));
 }
 

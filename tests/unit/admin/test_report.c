@@ -344,7 +344,7 @@ START_TEST(the_status_adds_counters_of_all_loops_and_places)
 
     ck_assert_int_eq(number_at(tree, "counters/requests"), 12);
     ck_assert_str_eq(text_at(tree, "version"), "0.1.0");
-    ck_assert_str_eq(text_at(tree, "config"), "drover.yaml");
+    ck_assert_str_eq(text_at(tree, "config"), "/srv/shop/drover.yaml");
     ck_assert_str_eq(text_at(tree, "listeners/0/address"), "0.0.0.0:8000");
     ck_assert_str_eq(text_at(tree, "listeners/0/expose/0"), "/health/worker");
     ck_assert(json_is_true(at(tree, "pools/web/overridden")));
