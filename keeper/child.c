@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Starting processes. The keeper is single-threaded and small, so fork is cheap and anything may be called after it. Between fork and exec the
- * child speaks on a line (a socket pair): it waits there until the guard knows its group, and says there what failed; exec closes it. */
+ * Starting processes. The keeper is single-threaded and small, so fork is cheap and anything may be called
+ * after it. Between fork and exec the child speaks on a line (a socket pair): it waits there until the guard
+ * knows its group, and says there what failed; exec closes it. */
 #include "keeper/child.h"
 
 #include <errno.h>
@@ -18,18 +19,13 @@
 #include "base/net.h"
 #include "base/str.h"
 
-#define START_TIMEOUT_MS 5000 /* a working directory on a dead network mount must not hold the keeper for ever */
+#define START_TIMEOUT_MS 5000 /* a directory on a dead network mount must not hold the keeper for ever */
 #define SPARE_FD         10   /* above every number that a child's own descriptors get */
 
 static const char *const steps[] = {
-    [CHILD_FORK] = "fork",
-    [CHILD_DESCRIPTORS] = "descriptors",
-    [CHILD_LIMITS] = "limits",
-    [CHILD_USER] = "user",
-    [CHILD_DIRECTORY] = "directory",
-    [CHILD_PARENT] = "the keeper",
-    [CHILD_EXEC] = "command",
-    [CHILD_HANGS] = "the start",
+    [CHILD_FORK] = "fork",    [CHILD_DESCRIPTORS] = "descriptors", [CHILD_LIMITS] = "limits",
+    [CHILD_USER] = "user",    [CHILD_DIRECTORY] = "directory",     [CHILD_PARENT] = "the keeper",
+    [CHILD_EXEC] = "command", [CHILD_HANGS] = "the start",
 };
 
 const char *child_step_name(int step)
@@ -80,7 +76,7 @@ bool child_follow_parent(pid_t keeper)
     return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == keeper;
 }
 
-/* All dispositions and the mask as a program expects them, whatever drover was started with and uses itself. */
+/* Dispositions and mask as a program expects them, whatever drover was started with and uses itself. */
 static void reset_signals(void)
 {
     struct sigaction usual = {.sa_handler = SIG_DFL};
@@ -92,7 +88,8 @@ static void reset_signals(void)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* 0 to 2, or 3 with a listener, and nothing else. The sources go out of the way first: one may have a number that another gets. */
+/* 0 to 2, or 3 with a listener, and nothing else. The sources go out of the way first: one may have a number
+ * that another gets. */
 static bool arrange_descriptors(const struct child_plan *plan, int *line)
 {
     int sources[] = {open("/dev/null", O_RDONLY | O_CLOEXEC), plan->output, plan->errors, plan->listener};
@@ -110,7 +107,8 @@ static bool arrange_descriptors(const struct child_plan *plan, int *line)
         if (dup2(sources[i], (int)i) < 0)
             return false;
     if (count > CHILD_LISTENER_FD) {
-        /* Programs that are handed a socket expect it to block, as systemd gives it; those that do not, change it. */
+        /* Programs that are handed a socket expect it to block, as systemd gives it; those that do not,
+         * change it. */
         int flags = fcntl(CHILD_LISTENER_FD, F_GETFL);
         if (flags < 0 || fcntl(CHILD_LISTENER_FD, F_SETFL, flags & ~O_NONBLOCK) < 0)
             return false;

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-bool descriptors_open_standard(void);                   /* those of 0, 1, 2 that are closed become /dev/null */
+bool descriptors_open_standard(void); /* those of 0, 1, 2 that are closed become /dev/null */
 void descriptors_keep(const int *kept, unsigned count); /* closes all but 0, 1, 2 and these */
 
 #endif

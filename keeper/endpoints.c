@@ -20,7 +20,8 @@ static char directory[DIRECTORY_ROOM]; /* "" until it was made */
 static pid_t made_by;
 static gid_t engine_group;
 
-/* Removes the files in a directory, which somebody else may own: nothing is followed, nothing is descended into. */
+/* Removes the files in a directory, which somebody else may own: nothing is followed, nothing is descended
+ * into. */
 static void remove_files(int parent, const char *name)
 {
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -55,13 +56,15 @@ static void remove_tree(const char *path)
     (void)rmdir(path);
 }
 
-/* A directory of that name that is ours and new. One of an earlier drover with our process id is cleared away. */
+/* A directory of that name that is ours and new. One of an earlier drover with our process id is cleared
+ * away. */
 static bool make_at(const char *path, mode_t mode)
 {
     struct stat status;
 
     if (mkdir(path, mode) < 0) {
-        if (errno != EEXIST || lstat(path, &status) < 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid())
+        if (errno != EEXIST || lstat(path, &status) < 0 || !S_ISDIR(status.st_mode) ||
+            status.st_uid != geteuid())
             return false;
         remove_tree(path);
         if (mkdir(path, mode) < 0)
@@ -91,7 +94,8 @@ bool endpoints_directory_make(pid_t keeper, const struct identity *engine, char 
         worker_sockets_in(directory);
         return true;
     }
-    str_format(error, room, "cannot make a directory for the workers' sockets: %s: %s", paths[2], strerror(errno));
+    str_format(error, room, "cannot make a directory for the workers' sockets: %s: %s", paths[2],
+               strerror(errno));
     return false;
 }
 
@@ -163,16 +167,19 @@ static int prepare_path(struct endpoint *endpoint, int slot, uint32_t generation
     return 0;
 }
 
-int endpoint_prepare(struct endpoint *endpoint, const struct pool_config *pool, unsigned number, int slot, uint32_t generation,
-                     const struct identity *user)
+int endpoint_prepare(struct endpoint *endpoint, const struct pool_config *pool, unsigned number, int slot,
+                     uint32_t generation, const struct identity *user)
 {
     int error;
 
     if (endpoint->is_set && (endpoint->kind != pool->bind || endpoint->first_port != pool->first_port))
         endpoint_give_back(endpoint);
     if (!endpoint->is_set)
-        *endpoint = (struct endpoint){
-            .is_set = true, .kind = pool->bind, .first_port = pool->first_port, .reserved = -1, .listener = -1};
+        *endpoint = (struct endpoint){.is_set = true,
+                                      .kind = pool->bind,
+                                      .first_port = pool->first_port,
+                                      .reserved = -1,
+                                      .listener = -1};
     endpoint_process_ended(endpoint);
     switch (pool->bind) {
     case BIND_PORT: error = prepare_port(endpoint, pool, number); break;
@@ -188,8 +195,8 @@ void endpoint_process_ended(struct endpoint *endpoint)
     if (!endpoint->is_set)
         return;
     if (endpoint->listener >= 0) {
-        /* What sits in its backlog may be a POST that was answered with an error already: the next process must not read it,
-         * nor a grandchild that still has the descriptor. */
+        /* What sits in its backlog may be a POST that was answered with an error already: the next process
+         * must not read it, nor a grandchild that still has the descriptor. */
         (void)shutdown(endpoint->listener, SHUT_RDWR);
         net_close(&endpoint->listener);
         endpoint->port = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Where a worker listens: a port of 127.0.0.1 that is kept for its slot, a unix socket in a directory of ours, or a listener that it inherits. */
+ * Where a worker listens: a port of 127.0.0.1 that is kept for its slot, a unix socket in a directory of
+ * ours, or a listener that it inherits. */
 #ifndef DROVER_KEEPER_ENDPOINTS_H
 #define DROVER_KEEPER_ENDPOINTS_H
 
@@ -12,20 +13,22 @@ struct endpoint {
     enum bind_kind kind;
     unsigned first_port; /* of the pool when this was made: 0 = any */
     unsigned port;       /* port, fd */
-    int reserved;        /* port: bound, not listening, so that nobody else gets the number between a process and the next; -1: none */
-    int listener;        /* fd: of the present process; -1: none */
-    char path[108];      /* unix: of the present process */
+    int reserved; /* port: bound, not listening, so that nobody else gets the number between a process and the
+                     next; -1: none */
+    int listener; /* fd: of the present process; -1: none */
+    char path[108]; /* unix: of the present process */
 };
 
-/* The directory of the workers' unix sockets, made before the first fork; `engine` (NULL: as we are) may reach into it. On failure a line
- * without "drover.yaml: " into `error`. */
+/* The directory of the workers' unix sockets, made before the first fork; `engine` (NULL: as we are) may
+ * reach into it. On failure a line without "drover.yaml: " into `error`. */
 bool endpoints_directory_make(pid_t keeper, const struct identity *engine, char *error, size_t room);
 void endpoints_directory_remove(void); /* with what lies in it; harmless when there is none */
 
 /* Ready for a new process of that slot. `user` (NULL: as we are) is the worker's. 0 or -errno. */
-int endpoint_prepare(struct endpoint *endpoint, const struct pool_config *pool, unsigned number, int slot, uint32_t generation,
-                     const struct identity *user);
-void endpoint_process_ended(struct endpoint *endpoint); /* the listener is shut and the socket's file goes; the port stays ours */
-void endpoint_give_back(struct endpoint *endpoint);     /* all of it */
+int endpoint_prepare(struct endpoint *endpoint, const struct pool_config *pool, unsigned number, int slot,
+                     uint32_t generation, const struct identity *user);
+/* The listener is shut and the socket's file goes; the port stays ours. */
+void endpoint_process_ended(struct endpoint *endpoint);
+void endpoint_give_back(struct endpoint *endpoint); /* all of it */
 
 #endif

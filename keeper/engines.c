@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Starting, watching and replacing engines. An engine is a fork without exec: it finds everything in its memory and needs milliseconds to start,
- * while new connections wait in the backlog of the sockets that the keeper holds. Keeper's thread. */
+ * Starting, watching and replacing engines. An engine is a fork without exec: it finds everything in its
+ * memory and needs milliseconds to start, while new connections wait in the backlog of the sockets that the
+ * keeper holds. Keeper's thread. */
 #include "keeper/engines.h"
 
 #include <errno.h>
@@ -25,10 +26,10 @@
 #define QUICK_FREE     3     /* so many quick deaths in a row are answered without waiting */
 #define BACKOFF_MS     100
 #define BACKOFF_MAX_MS 5000
-#define HOPELESS       6     /* quick deaths after which a drover that never served gives up */
-#define STILL_MAX      10    /* seconds without a sign of life */
+#define HOPELESS       6  /* quick deaths after which a drover that never served gives up */
+#define STILL_MAX      10 /* seconds without a sign of life */
 #define ORDERS_A_TURN  64
-#define OTHER_FDS      4     /* beside the listeners: control, admin, access log, orders */
+#define OTHER_FDS      4 /* beside the listeners: control, admin, access log, orders */
 
 void engines_init(struct keeper *keeper)
 {
@@ -37,7 +38,8 @@ void engines_init(struct keeper *keeper)
         keeper->engines.all[i] = (struct engine){.keeper = keeper, .column = i, .orders = -1};
 }
 
-/* What the engine's process keeps open; the keeper's pipes, sockets of workers and line to the guard are not for it. */
+/* What the engine's process keeps open; the keeper's pipes, sockets of workers and line to the guard are not
+ * for it. */
 static void keep_only(const struct engine_start *start)
 {
     int *kept = mem_alloc((start->listener_count * ORDER_FDS_MAX + OTHER_FDS) * sizeof *kept);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The engines: forks of the keeper that do the work. One in normal times; a second column is there for the time when one drains while another
- * serves. One that dies or hangs is replaced at once. */
+ * The engines: forks of the keeper that do the work. One in normal times; a second column is there for the
+ * time when one drains while another serves. One that dies or hangs is replaced at once. */
 #ifndef DROVER_KEEPER_ENGINES_H
 #define DROVER_KEEPER_ENGINES_H
 
@@ -15,12 +15,12 @@ struct poll_set;
 
 struct engine {
     struct keeper *keeper;
-    unsigned column;     /* also its place in engines.all */
-    pid_t pid;           /* 0: none */
-    int orders;          /* the keeper's end; -1: none */
+    unsigned column; /* also its place in engines.all */
+    pid_t pid;       /* 0: none */
+    int orders;      /* the keeper's end; -1: none */
     uint64_t started_ms;
-    bool was_serving;    /* it has said ORDER_SERVING */
-    bool is_drained;     /* it has said ORDER_DRAINED */
+    bool was_serving; /* it has said ORDER_SERVING */
+    bool is_drained;  /* it has said ORDER_DRAINED */
     /* Heartbeats: what was seen, and for how many seconds in a row it stood still. */
     uint64_t seen[ENGINE_BEATS];
     unsigned still[ENGINE_BEATS];
@@ -38,7 +38,7 @@ bool engines_start(struct keeper *keeper, bool is_replacement); /* one more, in 
 void engines_step(struct keeper *keeper, uint64_t now_ms);      /* starts the one that is due */
 void engines_tick(struct keeper *keeper);                       /* once a second: heartbeats */
 struct engine *engines_find(struct keeper *keeper, pid_t pid);
-struct engine *engines_serving(struct keeper *keeper);          /* the one that decides; NULL: none lives */
+struct engine *engines_serving(struct keeper *keeper); /* the one that decides; NULL: none lives */
 unsigned engines_alive(const struct keeper *keeper);
 void engines_add_to_poll(struct keeper *keeper, struct poll_set *set);
 

@@ -22,7 +22,8 @@ static void append(struct environment *environment, char *owned)
 {
     if (environment->count + 2 > environment->room) {
         environment->room = environment->room ? environment->room * 2 : 64;
-        environment->entries = mem_resize(environment->entries, environment->room * sizeof *environment->entries);
+        environment->entries =
+            mem_resize(environment->entries, environment->room * sizeof *environment->entries);
     }
     environment->entries[environment->count++] = owned;
     environment->entries[environment->count] = NULL;

@@ -14,7 +14,8 @@ struct environment {
 void environment_init(struct environment *environment, char *const *from);
 void environment_fini(struct environment *environment);
 void environment_put(struct environment *environment, const char *entry); /* "NAME=value", copied */
-void environment_set(struct environment *environment, const char *name, const char *value); /* NULL: as unset */
+/* A NULL value: as unset. */
+void environment_set(struct environment *environment, const char *name, const char *value);
 void environment_unset(struct environment *environment, const char *name);
 const char *environment_get(const struct environment *environment, const char *name);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The guard, both sides: what the keeper tells (keeper's process), and the loop of the guard's own process, which does nothing but
- * read a pipe and so outlives everything that makes the keeper fall. */
+ * The guard, both sides: what the keeper tells (keeper's process), and the loop of the guard's own process,
+ * which does nothing but read a pipe and so outlives everything that makes the keeper fall. */
 #include "keeper/guard.h"
 
 #include <errno.h>
@@ -102,7 +102,7 @@ static void tell(struct guard *guard, pid_t group, bool is_alive)
 
     if (guard->pipe < 0 || write(guard->pipe, &word, sizeof word) == (ssize_t)sizeof word)
         return;
-    /* It has died (its end will be reaped and another started) or hangs: thousands of words wait in the pipe. */
+    /* It has died (its end will be reaped and another started) or hangs: its pipe is full of words. */
     log_warning("the guard does not listen: replacing it");
     net_close(&guard->pipe);
     if (guard->pid > 0)
@@ -123,7 +123,7 @@ void guard_end(struct guard *guard)
 {
     net_close(&guard->pipe);
     if (guard->pid > 0) {
-        (void)kill(guard->pid, SIGKILL); /* nothing is left that it could do, and so it need not be waited for long */
+        (void)kill(guard->pid, SIGKILL); /* nothing is left for it to do: it need not be waited for long */
         while (waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)
             ;
     }

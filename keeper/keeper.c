@@ -2,9 +2,9 @@
  *
  * The parent process: start, the loop over poll, signals, reaping, the end. One thread.
  *
- *   signals (signalfd) ---+                       +--> child.c   processes of workers (seats.c), their output (output.c)
- *   orders of engines ----+--> one turn of poll --+--> engines.c the engine and its replacement
- *   output of workers ----+                       +--> reload.c, stopping.c (steps with their own clock)
+ *   signals (signalfd) ---+                       +--> seats.c, child.c, output.c: workers
+ *   orders of engines ----+--> one turn of poll --+--> engines.c: the engine and its replacement
+ *   output of workers ----+                       +--> reload.c, stopping.c: steps with their own clock
  */
 #include "keeper/keeper.h"
 
@@ -35,7 +35,7 @@ struct poll_set {
     struct {
         void (*on_readable)(void *argument);
         void *argument;
-    } *owners;
+    } * owners;
     unsigned count, room;
 };
 
@@ -102,7 +102,9 @@ static void on_signal(void *argument)
         case SIGINT: stopping_begin(keeper); break;
         case SIGHUP: reload_ask(keeper, 0); break;
         case SIGUSR1: access_log_reopen(keeper); break;
-        case SIGUSR2: log_warning("USR2: the binary cannot be replaced while it runs: restart drover instead"); break;
+        case SIGUSR2:
+            log_warning("USR2: the binary cannot be replaced while it runs: restart drover instead");
+            break;
         default: break;
         }
     }
@@ -147,7 +149,8 @@ static int time_to_wait(const struct keeper *keeper, uint64_t now_ms)
     return next <= now_ms ? 0 : (int)(next - now_ms);
 }
 
-/* The output of a worker comes before its end, and its end before orders that may free its seat: their owners stay valid for the turn. */
+/* The output of a worker comes before its end, and its end before orders that may free its seat: their owners
+ * stay valid for the turn. */
 static void turn(struct keeper *keeper, struct poll_set *set)
 {
     set->count = 0;
@@ -216,7 +219,8 @@ static bool open_all(struct keeper *keeper, char *error, size_t room)
         return false;
     keeper->access_log = access_log_open(config);
     if (keeper->access_log < -1) {
-        str_format(error, room, "access_log: cannot open %s: %s", config->access_log, strerror(-(keeper->access_log + 1)));
+        str_format(error, room, "access_log: cannot open %s: %s", config->access_log,
+                   strerror(-(keeper->access_log + 1)));
         keeper->access_log = -1;
         return false;
     }
@@ -237,7 +241,8 @@ static void say_listening(const struct keeper *keeper)
     }
 }
 
-/* Those that left their group are our children when their parents are gone (we are the subreaper): nothing stays behind. */
+/* Those that left their group are our children when their parents are gone (we are the subreaper): nothing
+ * stays behind. */
 static void kill_orphans(const struct keeper *keeper)
 {
     char path[64];
@@ -298,8 +303,11 @@ int keeper_run(const struct keeper_options *options)
     if (!descriptors_open_standard())
         return EXIT_FAILURE;
     struct keeper *keeper = mem_zero(sizeof *keeper);
-    *keeper = (struct keeper){
-        .options = options, .config = config_ref(options->config), .pid = getpid(), .signals = -1, .access_log = -1};
+    *keeper = (struct keeper){.options = options,
+                              .config = config_ref(options->config),
+                              .pid = getpid(),
+                              .signals = -1,
+                              .access_log = -1};
     keeper->started_us = clock_us();
     keeper->guard.pipe = -1;
     log_init("keeper");

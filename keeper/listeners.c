@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Binding. A TCP address gets several sockets with SO_REUSEPORT, so that loops share nothing; such a socket that nobody accepts on strands its
- * share of the connections and closing it resets them, so they stay as long as the address is listened on. */
+ * Binding. A TCP address gets several sockets with SO_REUSEPORT, so that loops share nothing; such a socket
+ * that nobody accepts on strands its share of the connections and closing it resets them, so they stay as
+ * long as the address is listened on. */
 #include "keeper/listeners.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 #include "base/mem.h"
 #include "base/net.h"
 
-#define BACKLOG         4096 /* what comes while an engine is replaced waits here; net.core.somaxconn may say less */
+#define BACKLOG         4096 /* who comes while an engine is replaced waits here; somaxconn may say less */
 #define CONTROL_BACKLOG 16
 
 static const char *reason(int error)
@@ -77,8 +78,8 @@ static int open_sockets(struct listener *listener, unsigned count)
     return 0;
 }
 
-bool listener_open(struct listener *listener, const struct address *address, unsigned sockets, const char *key, char *error,
-                   size_t room)
+bool listener_open(struct listener *listener, const struct address *address, unsigned sockets,
+                   const char *key, char *error, size_t room)
 {
     char text[ADDRESS_TEXT];
 
@@ -88,7 +89,9 @@ bool listener_open(struct listener *listener, const struct address *address, uns
         return true;
     address_print(address, text);
     str_format(error, room, "%s: cannot listen on %s: %s%s", key, text, reason(result),
-               result == -EACCES && !address_is_unix(address) ? " (ports below 1024 need root or CAP_NET_BIND_SERVICE)" : "");
+               result == -EACCES && !address_is_unix(address)
+                   ? " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
+                   : "");
     listener_close(listener);
     return false;
 }
@@ -105,7 +108,8 @@ void listener_close(struct listener *listener)
         net_close(&listener->sockets.fds[--listener->sockets.count]);
 }
 
-/* The directory that the control socket lies in: made when it is missing; below /tmp, where anybody may make one, it has to be ours alone. */
+/* The directory that the control socket lies in: made when it is missing; below /tmp, where anybody may make
+ * one, it has to be ours alone. */
 static bool control_directory_is_fit(const char *path, char *error, size_t room)
 {
     struct slice directory = {path, (size_t)(strrchr(path, '/') - path)};
@@ -121,8 +125,10 @@ static bool control_directory_is_fit(const char *path, char *error, size_t room)
         str_format(error, room, "control: %s: %s", name, strerror(errno));
     else if (slice_starts(directory, SLICE("/tmp/")) &&
              (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 077) != 0))
-        str_format(error, room, "control: %s is not a directory that only uid %d may enter: remove it or name another path", name,
-                   (int)geteuid());
+        str_format(
+            error, room,
+            "control: %s is not a directory that only uid %d may enter: remove it or name another path", name,
+            (int)geteuid());
     else
         is_fit = true;
     mem_free(name);
@@ -163,8 +169,8 @@ static struct listener *find(struct listener *listeners, unsigned count, const s
     return NULL;
 }
 
-struct listener *listeners_for(const struct config *next, struct listener *present, unsigned present_count, char *error,
-                               size_t room)
+struct listener *listeners_for(const struct config *next, struct listener *present, unsigned present_count,
+                               char *error, size_t room)
 {
     unsigned count = next->listen_count, sockets = listener_sockets_wanted(next);
     struct listener *all = mem_zero((count + 1) * sizeof *all);
@@ -182,7 +188,8 @@ struct listener *listeners_for(const struct config *next, struct listener *prese
         return NULL;
     }
     for (unsigned i = 0; i < count; i++) {
-        struct listener *old = all[i].sockets.count > 0 ? NULL : find(present, present_count, &next->listens[i].address);
+        struct listener *old =
+            all[i].sockets.count > 0 ? NULL : find(present, present_count, &next->listens[i].address);
         if (old) {
             all[i] = *old;
             old->sockets.count = 0;

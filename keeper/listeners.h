@@ -16,17 +16,19 @@ struct listener {
     ino_t inode;
 };
 
-/* Each opens and returns true, or closes all that it opened and says why: one line "KEY: what and why" into `error`. */
-bool listener_open(struct listener *listener, const struct address *address, unsigned sockets, const char *key, char *error,
-                   size_t room);
+/* Each opens and returns true, or closes all that it opened and says why: one line "KEY: what and why" into
+ * `error`. */
+bool listener_open(struct listener *listener, const struct address *address, unsigned sockets,
+                   const char *key, char *error, size_t room);
 bool listener_open_control(struct listener *listener, const char *path, char *error, size_t room);
 /* Closes the keeper's descriptors; a unix socket's file goes too. Harmless when not open. */
 void listener_close(struct listener *listener);
 
-/* A listener for each `listen:` of `next`: those of `present` whose address is the same are moved over and stand in `present` with no sockets,
- * the rest is new. False: nothing was moved and nothing is left open. The result is the caller's (mem_free). */
-struct listener *listeners_for(const struct config *next, struct listener *present, unsigned present_count, char *error,
-                               size_t room);
+/* A listener for each `listen:` of `next`: those of `present` whose address is the same are moved over and
+ * stand in `present` with no sockets, the rest is new. False: nothing was moved and nothing is left open. The
+ * result is the caller's (mem_free). */
+struct listener *listeners_for(const struct config *next, struct listener *present, unsigned present_count,
+                               char *error, size_t room);
 unsigned listener_sockets_wanted(const struct config *config); /* a listener's count of sockets */
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The orders of an engine, checked one by one: an engine that was taken over can start, stop and kill what the file says, and nothing else.
- * Keeper's thread. */
+ * The orders of an engine, checked one by one: an engine that was taken over can start, stop and kill what
+ * the file says, and nothing else. Keeper's thread. */
 #include <errno.h>
 #include <string.h>
 
@@ -9,7 +9,8 @@
 #include "base/net.h"
 #include "keeper/parent.h"
 
-/* The pool that may have a process in that slot for that order, or NULL. The slot is memory that engines write: it is only compared. */
+/* The pool that may have a process in that slot for that order, or NULL. The slot is memory that engines
+ * write: it is only compared. */
 static const struct pool_config *pool_for(const struct keeper *keeper, const struct order *order)
 {
     if (order->slot < 0 || order->slot >= SLOTS_MAX || order->number < 1 || order->number > SLOTS_MAX)
@@ -28,8 +29,9 @@ static int start(struct keeper *keeper, const struct order *order)
     if (keeper->stage != STAGE_RUNNING)
         return -ESHUTDOWN;
     if (!pool) {
-        log_warning("an engine ordered the start of %.63s.%u in slot %d, which the configuration does not say", order->pool,
-                    order->number, order->slot);
+        log_warning(
+            "an engine ordered the start of %.63s.%u in slot %d, which the configuration does not say",
+            order->pool, order->number, order->slot);
         return -EINVAL;
     }
     if (keeper->seats[order->slot] && keeper->seats[order->slot]->pid > 0)
@@ -63,10 +65,13 @@ static struct seat *seat_meant(struct keeper *keeper, const struct order *order)
     if (order->slot < 0 || order->slot >= SLOTS_MAX || !keeper->seats[order->slot])
         return NULL;
     struct seat *seat = keeper->seats[order->slot];
-    return seat->pid > 0 && atomic_load(&keeper->slots->slot[order->slot].generation) == order->generation ? seat : NULL;
+    return seat->pid > 0 && atomic_load(&keeper->slots->slot[order->slot].generation) == order->generation
+               ? seat
+               : NULL;
 }
 
-void keeper_obey(struct keeper *keeper, struct engine *engine, const struct order *order, const int *fds, unsigned fd_count)
+void keeper_obey(struct keeper *keeper, struct engine *engine, const struct order *order, const int *fds,
+                 unsigned fd_count)
 {
     struct seat *seat;
 
@@ -85,7 +90,9 @@ void keeper_obey(struct keeper *keeper, struct engine *engine, const struct orde
             seat_give_back(keeper, order->slot);
         break;
     case ORDER_RELOAD: reload_ask(keeper, order->reference); break;
-    case ORDER_VALIDATED: reload_validated(keeper, engine, order->accepted != 0, fd_count > 0 ? fds[0] : -1); break;
+    case ORDER_VALIDATED:
+        reload_validated(keeper, engine, order->accepted != 0, fd_count > 0 ? fds[0] : -1);
+        break;
     case ORDER_SHUTDOWN:
         log_info("asked to stop by the control socket");
         stopping_begin(keeper);

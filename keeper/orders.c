@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Both ends of the line between an engine and the keeper: whole messages of one size, descriptors beside them, memfds for what is long.
- * Single-threaded in the keeper, the control thread in an engine. */
+ * Both ends of the line between an engine and the keeper: whole messages of one size, descriptors beside
+ * them, memfds for what is long. Single-threaded in the keeper, the control thread in an engine. */
 #include "keeper/orders.h"
 
 #include <errno.h>

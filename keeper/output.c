@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The output of workers. Two pipes a process, so that a line of one stream never falls into a line of the other. They are always read: a full
- * pipe would hang the app; what is too much for the log is counted, and told once a second. Keeper's thread. */
+ * The output of workers. Two pipes a process, so that a line of one stream never falls into a line of the
+ * other. They are always read: a full pipe would hang the app; what is too much for the log is counted, and
+ * told once a second. Keeper's thread. */
 #include "keeper/output.h"
 
 #include <errno.h>
@@ -41,7 +42,8 @@ bool output_open(struct output *output, int writers[2])
     return true;
 }
 
-/* The last lines as one text, oldest first, as many whole lines of the newest as fit. A reader that meets the change sees size 0. */
+/* The last lines as one text, oldest first, as many whole lines of the newest as fit. A reader that meets the
+ * change sees size 0. */
 static void publish(struct output *output)
 {
     unsigned count = output->tail_count, size = 0, first = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the parts of the parent process share: one struct, owned by keeper_run, one thread. Private to this folder. */
+ * What the parts of the parent process share: one struct, owned by keeper_run, one thread. Private to this
+ * folder. */
 #ifndef DROVER_KEEPER_PARENT_H
 #define DROVER_KEEPER_PARENT_H
 
@@ -17,9 +18,9 @@
 
 enum stage {
     STAGE_RUNNING,
-    STAGE_DRAINING,        /* the engines finish what they hold */
-    STAGE_ENDING_WORKERS,  /* TERM was sent to each worker's leader */
-    STAGE_ENDING_ENGINES,  /* no worker is left; the engines go */
+    STAGE_DRAINING,       /* the engines finish what they hold */
+    STAGE_ENDING_WORKERS, /* TERM was sent to each worker's leader */
+    STAGE_ENDING_ENGINES, /* no worker is left; the engines go */
     STAGE_DONE,
 };
 
@@ -33,26 +34,26 @@ struct stopping {
 
 struct keeper {
     const struct keeper_options *options;
-    struct config *config;  /* in force */
+    struct config *config; /* in force */
     struct slots *slots;
     uint64_t started_us;
     pid_t pid;
-    struct rlimit files;    /* as drover was started; drover itself may open all that the hard limit allows */
-    int signals;            /* signalfd */
+    struct rlimit files; /* as drover was started; drover itself may open all that the hard limit allows */
+    int signals;         /* signalfd */
     enum stage stage;
     struct stopping stopping;
 
     unsigned listener_count; /* as config->listen_count */
     struct listener *listeners;
     struct listener admin, control;
-    int access_log;          /* -1: off or stdout */
+    int access_log; /* -1: off or stdout */
 
     struct guard guard;
     struct engines engines;
     struct seat *seats[SLOTS_MAX]; /* NULL: no process was ever asked for there */
     struct reload reload;
-    bool failed;             /* what ends it is a failure: status 1 */
-    uint64_t ticked_ms;      /* when the once-a-second work was last done */
+    bool failed;        /* what ends it is a failure: status 1 */
+    uint64_t ticked_ms; /* when the once-a-second work was last done */
 };
 
 /* obey.c: one order of an engine; descriptors that came with it are closed here. */
@@ -60,9 +61,10 @@ void keeper_obey(struct keeper *keeper, struct engine *engine, const struct orde
                  unsigned fd_count);
 
 /* stopping.c */
-void stopping_begin(struct keeper *keeper);       /* as TERM; the second time: now */
+void stopping_begin(struct keeper *keeper); /* as TERM; the second time: now */
 void stopping_step(struct keeper *keeper, uint64_t now_ms);
-uint64_t stopping_next_ms(const struct keeper *keeper); /* when step has to be called; UINT64_MAX: an event will tell */
+uint64_t stopping_next_ms(
+    const struct keeper *keeper); /* when step has to be called; UINT64_MAX: an event will tell */
 
 /* The set that the turn's poll waits for. */
 struct poll_set;

@@ -2,8 +2,9 @@
  *
  * A reload in its order:
  *
- *   HUP, ORDER_RELOAD -> begin: the file's bytes -> NEWS_VALIDATE -> (engine) -> ORDER_VALIDATED -> adopt: parsed here, compared, access
- *   log and new listeners opened -> NEWS_LISTENER each, NEWS_ADOPT, NEWS_REOPEN -> NEWS_RELOADED
+ *   HUP, ORDER_RELOAD -> begin: the file's bytes -> NEWS_VALIDATE -> (engine) -> ORDER_VALIDATED
+ *     -> prepare: parsed here too, compared, access log and new listeners opened
+ *     -> adopt: NEWS_LISTENER each, NEWS_ADOPT, NEWS_REOPEN -> NEWS_RELOADED
  *
  * Whatever refuses it leaves everything as it was. Keeper's thread. */
 #include "keeper/reload.h"
@@ -149,7 +150,8 @@ static void hand_over(struct keeper *keeper)
 
     for (unsigned i = 0; i < keeper->listener_count; i++) {
         news.index = i;
-        (void)engine_tell(engine, &news, keeper->listeners[i].sockets.fds, keeper->listeners[i].sockets.count);
+        (void)engine_tell(engine, &news, keeper->listeners[i].sockets.fds,
+                          keeper->listeners[i].sockets.count);
     }
     news = (struct order){.kind = NEWS_ADOPT, .slot = -1};
     (void)engine_tell(engine, &news, NULL, 0);
@@ -231,7 +233,8 @@ int access_log_open(const struct config *config)
     if (!config->access_log || strcmp(config->access_log, "stdout") == 0)
         return -1;
     /* O_NONBLOCK: a fifo that nobody reads must not hold us. */
-    int fd = open(config->access_log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
+    int fd =
+        open(config->access_log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
     return fd < 0 ? -errno - 1 : fd;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reading the configuration anew while drover runs: the engine validates the bytes, then the keeper does, and only when everything that can fail
- * was done do both adopt them. One at a time; what is asked meanwhile is one more reload afterwards. */
+ * Reading the configuration anew while drover runs: the engine validates the bytes, then the keeper does, and
+ * only when everything that can fail was done do both adopt them. One at a time; what is asked meanwhile is
+ * one more reload afterwards. */
 #ifndef DROVER_KEEPER_RELOAD_H
 #define DROVER_KEEPER_RELOAD_H
 
@@ -19,22 +20,25 @@ struct askers {
 };
 
 struct reload {
-    struct engine *engine;  /* validates now; NULL: no reload is under way */
+    struct engine *engine; /* validates now; NULL: no reload is under way */
     uint64_t give_up_ms;
-    char *bytes;            /* what it validates */
+    char *bytes; /* what it validates */
     size_t size;
-    struct askers present;  /* who waits for this one */
-    bool is_wanted;         /* another one comes after it */
+    struct askers present; /* who waits for this one */
+    bool is_wanted;        /* another one comes after it */
     struct askers next;
 };
 
 void reload_ask(struct keeper *keeper, uint64_t reference);
-void reload_step(struct keeper *keeper, uint64_t now_ms); /* begins the one that is wanted when it can; time-out */
-void reload_validated(struct keeper *keeper, struct engine *engine, bool accepted, int report); /* `report`: memfd or -1, the caller's */
+void reload_step(struct keeper *keeper,
+                 uint64_t now_ms); /* begins the one that is wanted when it can; time-out */
+void reload_validated(struct keeper *keeper, struct engine *engine, bool accepted,
+                      int report); /* `report`: memfd or -1, the caller's */
 void reload_engine_ended(struct keeper *keeper, struct engine *engine);
 void reload_free(struct keeper *keeper);
 
-/* access log of that configuration, open for append: descriptor, -1 when it is off or stdout, else less: -errno - 1 */
+/* access log of that configuration, open for append: descriptor, -1 when it is off or stdout, else less:
+ * -errno - 1 */
 int access_log_open(const struct config *config);
 /* USR1 */
 void access_log_reopen(struct keeper *keeper);

@@ -111,7 +111,8 @@ int seat_start(struct keeper *keeper, int slot, const struct pool_config *pool, 
     if (error < 0) {
         char where[32];
         str_format(where, sizeof where, "port %u:", pool->first_port + number - 1);
-        return start_failed(keeper, seat, pool->bind == BIND_PORT && pool->first_port > 0 ? where : "its socket:", error);
+        return start_failed(keeper, seat,
+                            pool->bind == BIND_PORT && pool->first_port > 0 ? where : "its socket:", error);
     }
     error = launch(keeper, seat, user, &step);
     if (error < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the keeper holds for a slot: its process, its endpoint, its output. A slot has one process at a time. */
+ * What the keeper holds for a slot: its process, its endpoint, its output. One process at a time. */
 #ifndef DROVER_KEEPER_SEATS_H
 #define DROVER_KEEPER_SEATS_H
 
@@ -16,22 +16,24 @@ struct poll_set;
 struct seat {
     int slot;
     unsigned number;
-    pid_t pid;             /* 0: no process */
+    pid_t pid; /* 0: no process */
     char name[SLOT_NAME_MAX];
-    struct config *config; /* that `pool` is in; the seat's own reference */
+    struct config *config;          /* that `pool` is in; the seat's own reference */
     const struct pool_config *pool; /* as its process was started */
     struct endpoint endpoint;
     struct output output;
-    uint64_t kill_by_ms;   /* while drover stops: the group is killed then */
+    uint64_t kill_by_ms; /* while drover stops: the group is killed then */
 };
 
-/* Starts the worker of that pool and number in a free slot: slot's fields are written, its guard knows it. 0 or -errno, logged. */
+/* Starts the worker of that pool and number in a free slot: slot's fields are written, its guard knows it. 0
+ * or -errno, logged. */
 int seat_start(struct keeper *keeper, int slot, const struct pool_config *pool, unsigned number);
 void seat_signal(const struct seat *seat, int number); /* to the leader */
 void seat_kill(const struct seat *seat);               /* KILL to the group */
 /* Its leader ended (and is not reaped yet); `status` as waitpid gives it. */
 void seat_ended(struct keeper *keeper, struct seat *seat, int status);
-void seat_give_back(struct keeper *keeper, int slot);  /* no process is there: its endpoint and all that is kept for it goes */
+void seat_give_back(struct keeper *keeper,
+                    int slot); /* no process is there: its endpoint and all that is kept for it goes */
 
 struct seat *seats_find(struct keeper *keeper, pid_t pid);
 unsigned seats_alive(const struct keeper *keeper);
@@ -39,10 +41,13 @@ void seats_add_to_poll(struct keeper *keeper, struct poll_set *set, uint64_t now
 void seats_tick(struct keeper *keeper, uint64_t now_ms); /* once a second */
 void seats_free(struct keeper *keeper);
 
-/* The environment of a worker: drover's less what is drover's own, then the user's, PORT, SOCKET, WORKER or LISTEN_FDS, then the pool's. Pure. */
-void worker_environment(struct environment *environment, char *const *inherited, const struct pool_config *pool,
-                        const char *name, const struct endpoint *endpoint, const struct identity *user);
-char **worker_command(const struct pool_config *pool, const char *name, const struct endpoint *endpoint); /* worker_command_free */
+/* The environment of a worker: drover's less what is drover's own, then the user's, PORT, SOCKET, WORKER or
+ * LISTEN_FDS, then the pool's. Pure. */
+void worker_environment(struct environment *environment, char *const *inherited,
+                        const struct pool_config *pool, const char *name, const struct endpoint *endpoint,
+                        const struct identity *user);
+char **worker_command(const struct pool_config *pool, const char *name,
+                      const struct endpoint *endpoint); /* worker_command_free */
 void worker_command_free(char **command);
 
 #endif

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
- * The end of drover, in stages: engines drain, workers are stopped, what is left is killed, engines end. `timeouts.shutdown` bounds it all.
- * Keeper's thread. */
+ * The end of drover, in stages: engines drain, workers are stopped, what is left is killed, engines end.
+ * `timeouts.shutdown` bounds it all. Keeper's thread. */
 #include <signal.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "keeper/parent.h"
 
-#define WORKERS_SHARE   4     /* the workers' share of the time is one part in so many, ... */
-#define WORKERS_MOST_MS 5000  /* ... and no more than this */
-#define MARGIN_MS       250   /* between the last KILL and the end */
-#define ENGINES_MS      500   /* an engine that was told to end at once has this long */
-#define OVER_MS         900   /* after the time-out nothing is waited for any more */
+#define WORKERS_SHARE   4                   /* the workers' share of the time is one part in so many, ... */
+#define WORKERS_MOST_MS 5000                /* ... and no more than this */
+#define MARGIN_MS       250                 /* between the last KILL and the end */
+#define ENGINES_MS      500                 /* an engine that was told to end at once has this long */
+#define OVER_MS         900                 /* after the time-out nothing is waited for any more */
 #define NO_BOUND_MS     (24u * 3600 * 1000) /* `shutdown: 0` */
 
 static void enter(struct keeper *keeper, enum stage next)
 {
-    static const char *const names[] = {"running", "draining", "ending the workers", "ending the engines", "done"};
+    static const char *const names[] = {"running", "draining", "ending the workers", "ending the engines",
+                                        "done"};
 
     log_debug("stopping: %s -> %s", names[keeper->stage], names[next]);
     keeper->stage = next;

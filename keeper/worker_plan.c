@@ -4,10 +4,11 @@
 #include "base/mem.h"
 #include "keeper/seats.h"
 
-/* Drover's own, of no meaning to a worker or harmful to it: uvicorn and gunicorn would multiply by WEB_CONCURRENCY, and a notification from a
- * worker would be taken for drover's. */
-static const char *const own_names[] = {"WEB_CONCURRENCY", "PORT",          "SOCKET",       "WORKER",      "LISTEN_FDS",
-                                        "LISTEN_PID",      "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"};
+/* Drover's own, of no meaning to a worker or harmful to it: uvicorn and gunicorn would multiply by
+ * WEB_CONCURRENCY, and a notification from a worker would be taken for drover's. */
+static const char *const own_names[] = {"WEB_CONCURRENCY", "PORT",        "SOCKET",         "WORKER",
+                                        "LISTEN_FDS",      "LISTEN_PID",  "LISTEN_FDNAMES", "NOTIFY_SOCKET",
+                                        "WATCHDOG_USEC",   "WATCHDOG_PID"};
 
 struct words {
     char port_text[16];
@@ -25,8 +26,9 @@ static void words_of(struct words *words, const struct endpoint *endpoint)
         words->socket = endpoint->path;
 }
 
-void worker_environment(struct environment *environment, char *const *inherited, const struct pool_config *pool,
-                        const char *name, const struct endpoint *endpoint, const struct identity *user)
+void worker_environment(struct environment *environment, char *const *inherited,
+                        const struct pool_config *pool, const char *name, const struct endpoint *endpoint,
+                        const struct identity *user)
 {
     struct words words;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A real keeper in a process of its own, with an engine that does what a test says: the test writes words to the control socket, the engine
- * does them and tells all that it hears on a fifo, a line each. Also without tests: whatever the engine hears is a line. */
+ * A real keeper in a process of its own, with an engine that does what a test says: the test writes words to
+ * the control socket, the engine does them and tells all that it hears on a fifo, a line each. Also without
+ * tests: whatever the engine hears is a line. */
 #ifndef DROVER_TESTS_KEEPER_FAKE_ENGINE_H
 #define DROVER_TESTS_KEEPER_FAKE_ENGINE_H
 
@@ -14,7 +15,7 @@
 #include "keeper/keeper.h"
 #include "tests/unit/keeper/fixture.h"
 
-static char fake_directory[64];   /* set before the keeper is forked */
+static char fake_directory[64];    /* set before the keeper is forked */
 static bool fake_crashes_at_start; /* every engine does */
 
 /* In the engine. */
@@ -82,7 +83,8 @@ static void fake_hear(const struct order *news, const int *fds, unsigned count)
     case NEWS_ADOPT: fake_say("adopt"); break;
     case NEWS_RELOADED:
         text = count > 0 ? order_memfd_read(fds[0], &size) : NULL;
-        fake_say("reloaded %llu %u %s", (unsigned long long)news->reference, news->accepted, text ? text : "");
+        fake_say("reloaded %llu %u %s", (unsigned long long)news->reference, news->accepted,
+                 text ? text : "");
         mem_free(text);
         break;
     case NEWS_STOP:
@@ -190,7 +192,8 @@ static int fake_engine_run(const struct engine_start *start)
     fake_say("engine %d %d %u", (int)getpid(), start->is_replacement, start->listener_count);
     fake_order((struct order){.kind = ORDER_SERVING}, NULL, 0);
     for (;;) {
-        struct pollfd ready[] = {{.fd = start->orders, .events = POLLIN}, {.fd = start->control, .events = POLLIN}};
+        struct pollfd ready[] = {{.fd = start->orders, .events = POLLIN},
+                                 {.fd = start->control, .events = POLLIN}};
         atomic_store(&column->beats[0], clock_ms());
         if (poll(ready, 2, 100) < 0 && errno != EINTR)
             return 7;
@@ -209,7 +212,7 @@ struct bench {
     char *directory, *control, *file;
     unsigned port; /* of listen[0] */
     int events;
-    int errors;    /* what the keeper says on stderr */
+    int errors; /* what the keeper says on stderr */
     pid_t keeper;
 };
 
@@ -231,8 +234,8 @@ static void bench_write(struct bench *bench, unsigned port, const char *more, co
     FILE *file = fopen(bench->file, "we");
 
     ck_assert_ptr_nonnull(file);
-    fprintf(file, "listen: ['127.0.0.1:%u']\ncontrol: %s\nadmin: off\naccess_log: off\nthreads: 1\n%s\n%s\n", port,
-            bench->control, more, pools);
+    fprintf(file, "listen: ['127.0.0.1:%u']\ncontrol: %s\nadmin: off\naccess_log: off\nthreads: 1\n%s\n%s\n",
+            port, bench->control, more, pools);
     ck_assert_int_eq(fclose(file), 0);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the tests of the keeper share: waiting for real things with a bound, a directory of one's own, configurations from text. */
+ * What the tests of the keeper share: waiting for real things with a bound, a directory of one's own,
+ * configurations from text. */
 #ifndef DROVER_TESTS_KEEPER_FIXTURE_H
 #define DROVER_TESTS_KEEPER_FIXTURE_H
 
@@ -31,7 +32,8 @@ static inline bool readable_in_time(int fd)
     return count == 1;
 }
 
-/* Waits for the end of a process that need not be our child, by a descriptor that was opened while it lived. */
+/* Waits for the end of a process that need not be our child, by a descriptor that was opened while it lived.
+ */
 static inline void await_end(int pidfd)
 {
     ck_assert_msg(readable_in_time(pidfd), "the process did not end in time");

@@ -270,4 +270,5 @@ UNIT_MAIN("keeper/child", a_program_runs_with_its_output_in_our_pipe, a_command_
           a_directory_that_is_not_there_is_told, nothing_of_ours_stays_open_in_the_program,
           an_inherited_listener_is_descriptor_3_and_blocks, signals_and_limits_are_as_a_program_expects_them,
           a_program_leads_a_group_of_its_own_which_dies_as_a_whole, a_program_dies_with_its_keeper,
-          another_user_has_its_ids_and_not_the_groups_of_root, a_user_may_not_enter_what_only_root_may, an_end_is_told_in_words)
+          another_user_has_its_ids_and_not_the_groups_of_root, a_user_may_not_enter_what_only_root_may,
+          an_end_is_told_in_words)

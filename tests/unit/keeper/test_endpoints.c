@@ -230,8 +230,10 @@ START_TEST(another_way_to_bind_takes_the_old_endpoint_away)
 }
 END_TEST
 
-UNIT_MAIN("keeper/endpoints", a_port_is_kept_for_its_slot_and_a_worker_can_listen_on_it, slot_n_of_a_fixed_range_has_the_nth_port,
-          a_strangers_port_is_refused, a_range_does_not_run_over_the_last_port,
-          what_waits_in_an_inherited_listener_dies_with_its_process, sockets_lie_in_a_directory_that_is_ours_alone,
-          the_slot_directory_is_the_workers_and_the_engines_group, a_link_in_the_directory_is_removed_and_not_followed,
+UNIT_MAIN("keeper/endpoints", a_port_is_kept_for_its_slot_and_a_worker_can_listen_on_it,
+          slot_n_of_a_fixed_range_has_the_nth_port, a_strangers_port_is_refused,
+          a_range_does_not_run_over_the_last_port, what_waits_in_an_inherited_listener_dies_with_its_process,
+          sockets_lie_in_a_directory_that_is_ours_alone,
+          the_slot_directory_is_the_workers_and_the_engines_group,
+          a_link_in_the_directory_is_removed_and_not_followed,
           another_way_to_bind_takes_the_old_endpoint_away)

@@ -22,7 +22,7 @@ START_TEST(an_engine_that_crashes_is_replaced_and_the_workers_live_on)
     ck_assert_int_ne(second, first);
     ck_assert_int_eq(is_replacement, 1);
     ck_assert_uint_lt(clock_precise_us() - before, 5000000); /* milliseconds where nothing else runs */
-    tell(bench, "places"); /* what the dead one held is free */
+    tell(bench, "places");                                   /* what the dead one held is free */
     expect(bench, "places 0", NULL);
     tell(bench, "stop 0 1"); /* the second one orders the workers of the first */
     expect(bench, "exited 0 1 15", NULL);
@@ -174,7 +174,8 @@ START_TEST(an_engine_has_no_descriptor_of_the_keepers_own)
     bench_start(bench);
     expect_engine(bench);
     start_worker(bench, "web", 1, &slot);
-    tell(bench, "crash"); /* the next one is forked while there are pipes, a guard and a listener of a worker */
+    tell(bench,
+         "crash"); /* the next one is forked while there are pipes, a guard and a listener of a worker */
     pid_t engine = expect_engine(bench);
     ck_assert_int_eq(pipe(ends), 0);
     (void)snprintf(path, sizeof path, "/proc/%d/fd", (int)engine);
@@ -199,6 +200,9 @@ START_TEST(an_engine_has_no_descriptor_of_the_keepers_own)
 END_TEST
 
 UNIT_MAIN("keeper/engines", an_engine_that_crashes_is_replaced_and_the_workers_live_on,
-          connections_that_come_while_there_is_no_engine_are_not_refused, an_engine_that_hangs_is_killed_and_replaced,
-          engines_that_die_again_and_again_wait_longer_and_longer, a_drover_whose_engine_never_comes_up_gives_up,
-          an_engine_has_the_rights_of_its_user_and_can_get_no_others, an_engine_has_no_descriptor_of_the_keepers_own)
+          connections_that_come_while_there_is_no_engine_are_not_refused,
+          an_engine_that_hangs_is_killed_and_replaced,
+          engines_that_die_again_and_again_wait_longer_and_longer,
+          a_drover_whose_engine_never_comes_up_gives_up,
+          an_engine_has_the_rights_of_its_user_and_can_get_no_others,
+          an_engine_has_no_descriptor_of_the_keepers_own)

@@ -56,4 +56,5 @@ START_TEST(many_names_fit)
 }
 END_TEST
 
-UNIT_MAIN("keeper/environment", a_name_stands_there_once, a_name_that_begins_like_another_is_another, many_names_fit)
+UNIT_MAIN("keeper/environment", a_name_stands_there_once, a_name_that_begins_like_another_is_another,
+          many_names_fit)

@@ -92,7 +92,8 @@ START_TEST(the_guard_outlives_the_signals_of_an_operator)
     sigset_t blocked;
     int numbers[2];
 
-    sigfillset(&blocked); /* as in the keeper, so that none comes between the fork and the first line of the guard */
+    sigfillset(
+        &blocked); /* as in the keeper, so that none comes between the fork and the first line of the guard */
     ck_assert_int_eq(sigprocmask(SIG_SETMASK, &blocked, NULL), 0);
     ck_assert(guard_start(&guard));
     pid_t group = stubborn_group(numbers);
@@ -137,6 +138,7 @@ START_TEST(the_end_of_a_keeper_that_leaves_nothing_ends_the_guard)
 }
 END_TEST
 
-UNIT_MAIN("keeper/guard", groups_that_a_killed_keeper_leaves_are_killed, a_group_that_has_gone_is_not_killed_and_one_that_came_is,
+UNIT_MAIN("keeper/guard", groups_that_a_killed_keeper_leaves_are_killed,
+          a_group_that_has_gone_is_not_killed_and_one_that_came_is,
           the_guard_outlives_the_signals_of_an_operator, a_guard_that_died_is_no_trouble_to_tell,
           the_end_of_a_keeper_that_leaves_nothing_ends_the_guard)

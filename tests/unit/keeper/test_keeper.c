@@ -31,7 +31,8 @@ END_TEST
 
 START_TEST(an_exit_is_told_with_its_status_and_last_words)
 {
-    struct bench *bench = bench_new("", "pools: {web: {command: [sh, -c, 'echo famous; echo last words >&2; exit 7'], bind: port}}");
+    struct bench *bench = bench_new(
+        "", "pools: {web: {command: [sh, -c, 'echo famous; echo last words >&2; exit 7'], bind: port}}");
     char line[512];
     int slot;
 
@@ -59,7 +60,7 @@ START_TEST(a_slot_has_one_process_at_a_time_and_each_a_generation)
     start_worker(bench, "web", 1, &slot);
     tell(bench, "start web 1");
     expect(bench, "failed 0 16", NULL); /* EBUSY */
-    tell(bench, "kill 0 9"); /* another generation: not meant */
+    tell(bench, "kill 0 9");            /* another generation: not meant */
     tell(bench, "stop 0 1");
     expect(bench, "exited 0 1 15", NULL);
     tell(bench, "start web 1");
@@ -78,9 +79,11 @@ END_TEST
 
 START_TEST(orders_that_the_file_does_not_say_are_refused)
 {
-    static const char *const forged[] = {"forge 0 nowhere 1", "forge 0 web 2",   "forge -1 web 1",     "forge 1023 web 1",
-                                         "forge 1024 web 1",  "forge 0 web 0", "forge 0 fixed 1", "forge 0 web 4000000000"};
-    struct bench *bench = bench_new("", "pools: {web: {command: sleep 1000, bind: port}, fixed: {servers: ['127.0.0.1:9']}}");
+    static const char *const forged[] = {"forge 0 nowhere 1", "forge 0 web 2",         "forge -1 web 1",
+                                         "forge 1023 web 1",  "forge 1024 web 1",      "forge 0 web 0",
+                                         "forge 0 fixed 1",   "forge 0 web 4000000000"};
+    struct bench *bench =
+        bench_new("", "pools: {web: {command: sleep 1000, bind: port}, fixed: {servers: ['127.0.0.1:9']}}");
     char line[512], wanted[32];
     int slot;
 
@@ -107,7 +110,8 @@ END_TEST
 
 START_TEST(a_command_that_went_away_is_told_and_the_rest_goes_on)
 {
-    struct bench *bench = bench_new("", "pools: {web: {command: ./script, bind: port}, other: {command: sleep 1000, bind: fd}}");
+    struct bench *bench = bench_new(
+        "", "pools: {web: {command: ./script, bind: port}, other: {command: sleep 1000, bind: fd}}");
     char *script = mem_print("%s/script", bench->directory), line[512], *log;
     int slot;
 
@@ -135,7 +139,8 @@ END_TEST
 
 START_TEST(what_a_worker_leaves_in_its_group_ends_with_it)
 {
-    struct bench *bench = bench_new("", "pools: {web: {command: [sh, -c, 'sleep 1000 & echo child $$!; wait'], bind: port}}");
+    struct bench *bench =
+        bench_new("", "pools: {web: {command: [sh, -c, 'sleep 1000 & echo child $$!; wait'], bind: port}}");
     char line[512];
     int slot, child = 0;
 
@@ -159,8 +164,10 @@ END_TEST
 
 START_TEST(orphans_of_workers_are_reaped)
 {
-    /* The grandchild leaves the group, so that it outlives its parent for a moment and comes to the keeper. */
-    struct bench *bench = bench_new("", "pools: {web: {command: [sh, -c, 'setsid sh -c \"sleep 0.2; exit 3\" & echo child $$!'], bind: port}}");
+    /* The grandchild leaves the group, so that it outlives its parent for a moment and comes to the keeper.
+     */
+    struct bench *bench = bench_new("", "pools: {web: {command: [sh, -c, 'setsid sh -c \"sleep 0.2; exit 3\" "
+                                        "& echo child $$!'], bind: port}}");
     char line[512];
     int slot, child = 0;
 
@@ -205,7 +212,8 @@ END_TEST
 
 START_TEST(a_guard_that_died_is_replaced_and_knows_everything)
 {
-    struct bench *bench = bench_new("", "pools: {web: {command: [sh, -c, 'sleep 1000 & echo child $$!; wait'], bind: port}}");
+    struct bench *bench =
+        bench_new("", "pools: {web: {command: [sh, -c, 'sleep 1000 & echo child $$!; wait'], bind: port}}");
     char line[512], path[64], *children;
     int slot, child = 0, status, pid, found = 0;
 
@@ -219,7 +227,8 @@ START_TEST(a_guard_that_died_is_replaced_and_knows_everything)
             poll(NULL, 0, 10);
     }
     (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)bench->keeper, (int)bench->keeper);
-    for (unsigned round = 0; round < 2; round++) { /* the first guard is killed, the second one is only awaited */
+    for (unsigned round = 0; round < 2;
+         round++) { /* the first guard is killed, the second one is only awaited */
         for (unsigned i = 0; i < 1000 && found == 0; i++) {
             int fd = open(path, O_RDONLY | O_CLOEXEC);
             children = read_to_end(fd);
@@ -228,7 +237,8 @@ START_TEST(a_guard_that_died_is_replaced_and_knows_everything)
                 char name[64] = "", name_path[64];
                 (void)snprintf(name_path, sizeof name_path, "/proc/%d/comm", pid);
                 int named = open(name_path, O_RDONLY | O_CLOEXEC);
-                if (named >= 0 && read(named, name, sizeof name - 1) > 0 && strcmp(name, "drover-guard\n") == 0)
+                if (named >= 0 && read(named, name, sizeof name - 1) > 0 &&
+                    strcmp(name, "drover-guard\n") == 0)
                     found = pid;
                 net_close(&named);
             }
@@ -291,8 +301,8 @@ START_TEST(a_port_in_use_ends_the_start_with_one_line)
     bench_start(bench);
     ck_assert_int_eq(bench_wait(bench, &log), 2);
     (void)snprintf(wanted, sizeof wanted,
-                   "%s: listen[0]: cannot listen on 127.0.0.1:%u: address already in use (another drover?)\n", bench->file,
-                   bench->port);
+                   "%s: listen[0]: cannot listen on 127.0.0.1:%u: address already in use (another drover?)\n",
+                   bench->file, bench->port);
     ck_assert_str_eq(log, wanted);
     mem_free(log);
     net_close(&stranger);
@@ -309,8 +319,8 @@ START_TEST(logs_are_opened_anew_on_request)
     FILE *file = fopen(bench->file, "we");
     ck_assert_ptr_nonnull(file);
     (void)snprintf(more, sizeof more, "%s/access.log", bench->directory);
-    fprintf(file, "listen: ['127.0.0.1:%u']\ncontrol: %s\nadmin: off\naccess_log: %s\n%s\n", bench->port, bench->control, more,
-            SLEEPING);
+    fprintf(file, "listen: ['127.0.0.1:%u']\ncontrol: %s\nadmin: off\naccess_log: %s\n%s\n", bench->port,
+            bench->control, more, SLEEPING);
     fclose(file);
     bench_start(bench);
     expect_engine(bench);
@@ -344,9 +354,12 @@ START_TEST(it_starts_with_its_standard_descriptors_closed)
 }
 END_TEST
 
-UNIT_MAIN("keeper/keeper", it_starts_an_engine_and_workers_and_ends_them, an_exit_is_told_with_its_status_and_last_words,
-          a_slot_has_one_process_at_a_time_and_each_a_generation, orders_that_the_file_does_not_say_are_refused,
-          a_command_that_went_away_is_told_and_the_rest_goes_on, what_a_worker_leaves_in_its_group_ends_with_it,
-          orphans_of_workers_are_reaped, nothing_is_left_when_the_keeper_is_killed,
-          a_guard_that_died_is_replaced_and_knows_everything, a_second_drover_on_the_same_control_socket_is_refused,
-          a_port_in_use_ends_the_start_with_one_line, logs_are_opened_anew_on_request, it_starts_with_its_standard_descriptors_closed)
+UNIT_MAIN("keeper/keeper", it_starts_an_engine_and_workers_and_ends_them,
+          an_exit_is_told_with_its_status_and_last_words,
+          a_slot_has_one_process_at_a_time_and_each_a_generation,
+          orders_that_the_file_does_not_say_are_refused,
+          a_command_that_went_away_is_told_and_the_rest_goes_on,
+          what_a_worker_leaves_in_its_group_ends_with_it, orphans_of_workers_are_reaped,
+          nothing_is_left_when_the_keeper_is_killed, a_guard_that_died_is_replaced_and_knows_everything,
+          a_second_drover_on_the_same_control_socket_is_refused, a_port_in_use_ends_the_start_with_one_line,
+          logs_are_opened_anew_on_request, it_starts_with_its_standard_descriptors_closed)

@@ -42,7 +42,8 @@ START_TEST(a_second_one_does_not_silently_take_half)
     ck_assert(listener_open(&first, &address, 2, "listen[0]", error, sizeof error));
     ck_assert(!listener_open(&second, &address, 2, "listen[1]", error, sizeof error));
     address_print(&address, text);
-    (void)snprintf(wanted, sizeof wanted, "listen[1]: cannot listen on %s: address already in use (another drover?)", text);
+    (void)snprintf(wanted, sizeof wanted,
+                   "listen[1]: cannot listen on %s: address already in use (another drover?)", text);
     ck_assert_str_eq(error, wanted);
     listener_close(&first);
     ck_assert(listener_open(&second, &address, 2, "listen[1]", error, sizeof error));
@@ -123,7 +124,8 @@ END_TEST
 
 START_TEST(a_link_is_no_directory_for_the_control_socket)
 {
-    char *directory = directory_new(), *link = mem_print("%s/link", directory), *path = mem_print("%s/control.sock", link);
+    char *directory = directory_new(), *link = mem_print("%s/link", directory),
+         *path = mem_print("%s/control.sock", link);
     struct listener listener;
     char error[256];
 
@@ -201,8 +203,9 @@ START_TEST(a_reload_that_cannot_listen_changes_nothing)
 }
 END_TEST
 
-UNIT_MAIN("keeper/listeners", an_address_gets_as_many_sockets_as_are_asked_for, a_second_one_does_not_silently_take_half,
-          a_unix_listener_is_one_socket_whose_file_goes_with_it, a_socket_file_of_another_drover_is_left_alone,
-          the_control_socket_is_for_its_owner_alone, a_directory_below_tmp_that_others_may_enter_is_refused,
+UNIT_MAIN("keeper/listeners", an_address_gets_as_many_sockets_as_are_asked_for,
+          a_second_one_does_not_silently_take_half, a_unix_listener_is_one_socket_whose_file_goes_with_it,
+          a_socket_file_of_another_drover_is_left_alone, the_control_socket_is_for_its_owner_alone,
+          a_directory_below_tmp_that_others_may_enter_is_refused,
           a_link_is_no_directory_for_the_control_socket, a_path_that_does_not_fit_is_told,
           a_reload_keeps_the_sockets_of_an_address_that_stays, a_reload_that_cannot_listen_changes_nothing)

@@ -21,7 +21,8 @@ static void close_line(int ends[2])
 
 START_TEST(an_order_arrives_as_it_was_sent)
 {
-    struct order sent = {.kind = ORDER_START, .slot = 7, .number = 3, .reference = 1ull << 60, .pool = "web"}, received;
+    struct order sent = {.kind = ORDER_START, .slot = 7, .number = 3, .reference = 1ull << 60, .pool = "web"},
+                 received;
     int ends[2], fds[ORDER_FDS_MAX];
     unsigned count;
 
@@ -168,6 +169,7 @@ START_TEST(each_process_of_a_slot_has_a_path_of_its_own)
 END_TEST
 
 UNIT_MAIN("keeper/orders", an_order_arrives_as_it_was_sent, as_many_descriptors_as_a_message_may_carry_arrive,
-          the_end_of_the_other_side_is_told, a_message_of_another_size_ends_the_line, a_pool_without_an_end_gets_one,
-          a_receiver_that_reads_nothing_does_not_hold_the_sender_for_ever, a_memfd_gives_back_its_bytes,
-          a_memfd_that_can_still_change_is_refused, each_process_of_a_slot_has_a_path_of_its_own)
+          the_end_of_the_other_side_is_told, a_message_of_another_size_ends_the_line,
+          a_pool_without_an_end_gets_one, a_receiver_that_reads_nothing_does_not_hold_the_sender_for_ever,
+          a_memfd_gives_back_its_bytes, a_memfd_that_can_still_change_is_refused,
+          each_process_of_a_slot_has_a_path_of_its_own)

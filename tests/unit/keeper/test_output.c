@@ -135,7 +135,8 @@ START_TEST(only_whole_lines_are_kept_of_what_does_not_fit)
     memcpy(text + sizeof text - 2, "\n", 2);
     for (unsigned i = 0; i < 30; i++)
         say(bench, 0, text);
-    ck_assert_uint_eq(atomic_load(&bench->slot.output_size), SLOT_OUTPUT_MAX / OUTPUT_TAIL_LINE_MAX * OUTPUT_TAIL_LINE_MAX);
+    ck_assert_uint_eq(atomic_load(&bench->slot.output_size),
+                      SLOT_OUTPUT_MAX / OUTPUT_TAIL_LINE_MAX * OUTPUT_TAIL_LINE_MAX);
     ck_assert_int_eq(bench->slot.output[OUTPUT_TAIL_LINE_MAX - 1], '\n');
     mem_free(bench_free(bench));
 }
@@ -217,7 +218,7 @@ START_TEST(a_note_of_ours_stands_among_the_last_lines)
 END_TEST
 
 UNIT_MAIN("keeper/output", a_line_that_comes_in_parts_is_one_line, lines_of_the_two_streams_do_not_mix,
-          a_line_without_end_is_cut, the_last_twenty_lines_are_kept, only_whole_lines_are_kept_of_what_does_not_fit,
-          controls_do_not_reach_a_terminal, a_flood_is_counted_instead_of_logged,
-          too_many_bytes_in_a_second_slow_the_worker_down, a_closed_stream_is_closed_here_too,
-          a_note_of_ours_stands_among_the_last_lines)
+          a_line_without_end_is_cut, the_last_twenty_lines_are_kept,
+          only_whole_lines_are_kept_of_what_does_not_fit, controls_do_not_reach_a_terminal,
+          a_flood_is_counted_instead_of_logged, too_many_bytes_in_a_second_slow_the_worker_down,
+          a_closed_stream_is_closed_here_too, a_note_of_ours_stands_among_the_last_lines)

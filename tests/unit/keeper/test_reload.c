@@ -27,8 +27,10 @@ static void write_listens(struct bench *bench, unsigned one, unsigned two)
     FILE *file = fopen(bench->file, "we");
 
     ck_assert_ptr_nonnull(file);
-    fprintf(file, "listen: ['127.0.0.1:%u', '127.0.0.1:%u']\ncontrol: %s\nadmin: off\naccess_log: off\nthreads: 1\n%s\n", one,
-            two, bench->control, SLEEPING);
+    fprintf(file,
+            "listen: ['127.0.0.1:%u', '127.0.0.1:%u']\ncontrol: %s\nadmin: off\naccess_log: off\nthreads: "
+            "1\n%s\n",
+            one, two, bench->control, SLEEPING);
     ck_assert_int_eq(fclose(file), 0);
 }
 
@@ -40,7 +42,8 @@ START_TEST(a_good_file_is_validated_twice_and_adopted)
     bench_start(bench);
     expect_engine(bench);
     pid_t worker = start_worker(bench, "web", 1, &slot);
-    bench_write(bench, bench->port, "", "pools: {web: {command: sleep 1000, bind: port}, other: {command: sleep 999, bind: fd}}");
+    bench_write(bench, bench->port, "",
+                "pools: {web: {command: sleep 1000, bind: port}, other: {command: sleep 999, bind: fd}}");
     hang_up(bench);
     expect(bench, "validate good", NULL);
     expect(bench, "listener 0 1", NULL);
@@ -96,7 +99,8 @@ START_TEST(listeners_come_and_go)
     hang_up(bench);
     expect(bench, "reloaded 0 1", NULL);
     ck_assert(listens(third));
-    tell(bench, "crash"); /* the fake engine kept what it was forked with: its successor has what is in force */
+    tell(bench,
+         "crash"); /* the fake engine kept what it was forked with: its successor has what is in force */
     expect_engine(bench);
     ck_assert(!listens(bench->port));
     ck_assert(listens(second));
@@ -217,7 +221,8 @@ START_TEST(a_slot_keeps_its_worker_and_the_next_one_has_the_new_command)
     bench_start(bench);
     expect_engine(bench);
     start_worker(bench, "web", 1, &slot);
-    bench_write(bench, bench->port, "", "pools: {web: {command: [sh, -c, exit 3], bind: port, stop: {signal: INT}}}");
+    bench_write(bench, bench->port, "",
+                "pools: {web: {command: [sh, -c, exit 3], bind: port, stop: {signal: INT}}}");
     hang_up(bench);
     expect(bench, "reloaded 0 1", NULL);
     tell(bench, "stop 0 1");
@@ -229,7 +234,9 @@ START_TEST(a_slot_keeps_its_worker_and_the_next_one_has_the_new_command)
 }
 END_TEST
 
-UNIT_MAIN("keeper/reload", a_good_file_is_validated_twice_and_adopted, a_wrong_file_changes_nothing_and_says_why,
-          listeners_come_and_go, an_address_in_use_refuses_the_reload, what_needs_a_restart_is_refused,
+UNIT_MAIN("keeper/reload", a_good_file_is_validated_twice_and_adopted,
+          a_wrong_file_changes_nothing_and_says_why, listeners_come_and_go,
+          an_address_in_use_refuses_the_reload, what_needs_a_restart_is_refused,
           a_file_that_went_away_refuses_the_reload, an_engine_that_dies_in_the_middle_ends_that_reload_only,
-          many_requests_at_once_are_all_answered, a_slot_keeps_its_worker_and_the_next_one_has_the_new_command)
+          many_requests_at_once_are_all_answered,
+          a_slot_keeps_its_worker_and_the_next_one_has_the_new_command)

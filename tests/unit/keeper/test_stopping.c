@@ -3,7 +3,9 @@
 
 #include "tests/unit/keeper/fake_engine.h"
 
-#define STUBBORN "pools: {web: {command: [sh, -c, 'trap \"\" TERM; echo trapped; while :; do sleep 1; done'], bind: port, %s}}"
+#define STUBBORN                                                                                             \
+    "pools: {web: {command: [sh, -c, 'trap \"\" TERM; echo trapped; while :; do sleep 1; done'], bind: "     \
+    "port, %s}}"
 
 static void await_output(struct bench *bench)
 {
@@ -115,8 +117,8 @@ START_TEST(nothing_is_accepted_while_it_stops)
     net_close(&fd);
     ck_assert_int_eq(kill(bench->keeper, SIGTERM), 0);
     expect(bench, "stop", NULL);
-    tell(bench, "start web 2"); /* and nothing is started */
-    expect(bench, "failed 1 108", NULL); /* ESHUTDOWN */
+    tell(bench, "start web 2");                       /* and nothing is started */
+    expect(bench, "failed 1 108", NULL);              /* ESHUTDOWN */
     ck_assert_int_eq(kill(bench->keeper, SIGHUP), 0); /* nor reloaded */
     ck_assert_int_eq(kill(bench->keeper, SIGTERM), 0);
     ck_assert_int_eq(bench_wait(bench, NULL), 0);
@@ -161,8 +163,8 @@ END_TEST
 
 START_TEST(what_left_its_group_ends_too)
 {
-    struct bench *bench =
-        bench_new("", "pools: {web: {command: [sh, -c, 'setsid sleep 1000 & echo trapped $$!; wait'], bind: port}}");
+    struct bench *bench = bench_new(
+        "", "pools: {web: {command: [sh, -c, 'setsid sleep 1000 & echo trapped $$!; wait'], bind: port}}");
     char line[512];
     int slot, child = 0;
 
@@ -198,7 +200,8 @@ START_TEST(a_storm_of_signals_ends_in_order)
 END_TEST
 
 UNIT_MAIN("keeper/stopping", a_worker_that_ignores_term_is_killed_after_its_stop_timeout,
-          the_whole_stop_never_lasts_longer_than_the_shutdown_timeout, an_engine_that_hangs_does_not_hold_the_stop,
+          the_whole_stop_never_lasts_longer_than_the_shutdown_timeout,
+          an_engine_that_hangs_does_not_hold_the_stop,
           a_second_signal_ends_it_now_and_is_a_failure_when_something_was_cut,
           a_second_signal_when_nothing_was_served_any_more_is_no_failure, nothing_is_accepted_while_it_stops,
           the_control_socket_can_ask_for_the_end, an_engine_that_dies_while_it_drains_is_not_replaced,

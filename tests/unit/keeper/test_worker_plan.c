@@ -3,10 +3,12 @@
 
 #include "tests/unit/keeper/fixture.h"
 
-static char *inherited[] = {"PATH=/usr/bin:/bin", "HOME=/root",        "PORT=8000",       "WEB_CONCURRENCY=4", "LISTEN_FDS=2",
-                            "LISTEN_PID=1",       "NOTIFY_SOCKET=/run/x", "SECRET=kept", "SOCKET=/old",       NULL};
+static char *inherited[] = {
+    "PATH=/usr/bin:/bin", "HOME=/root",           "PORT=8000",   "WEB_CONCURRENCY=4", "LISTEN_FDS=2",
+    "LISTEN_PID=1",       "NOTIFY_SOCKET=/run/x", "SECRET=kept", "SOCKET=/old",       NULL};
 
-static struct environment made(const struct pool_config *pool, const struct endpoint *endpoint, const struct identity *user)
+static struct environment made(const struct pool_config *pool, const struct endpoint *endpoint,
+                               const struct identity *user)
 {
     struct environment environment;
 
@@ -100,6 +102,8 @@ START_TEST(the_words_of_a_command_are_filled_in)
 }
 END_TEST
 
-UNIT_MAIN("keeper/worker_plan", a_worker_on_a_port_finds_it_in_its_environment, what_is_drovers_own_does_not_reach_a_worker,
-          the_pools_environment_wins_and_may_name_the_workers_words, an_inherited_listener_is_announced_as_systemd_does,
-          another_user_finds_its_own_home, the_words_of_a_command_are_filled_in)
+UNIT_MAIN("keeper/worker_plan", a_worker_on_a_port_finds_it_in_its_environment,
+          what_is_drovers_own_does_not_reach_a_worker,
+          the_pools_environment_wins_and_may_name_the_workers_words,
+          an_inherited_listener_is_announced_as_systemd_does, another_user_finds_its_own_home,
+          the_words_of_a_command_are_filled_in)
