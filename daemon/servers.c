@@ -2,10 +2,11 @@
  *
  * Fixed servers: from rows of the configuration to backends.
  *
- *     row (name or literal) --resolver, TTL--> addresses --match--> spots (slot, backend, watch) --end of turn--> lists, on_members
+ *     row (name or literal) --resolver, TTL--> addresses --match--> spots (slot, backend, watch)
+ *                                                   at the end of the turn: lists, on_members
  *
- * Control thread. Owns its questions, spots and their watches. The last good addresses of a name are kept whatever DNS says later;
- * a name that was never resolved gives no backend and is no error. */
+ * Control thread. Owns its questions, spots and their watches. The last good addresses of a name are kept
+ * whatever DNS says later; a name that was never resolved gives no backend and is no error. */
 #include "daemon/servers.h"
 
 #include "base/check.h"
@@ -124,7 +125,8 @@ static void on_fitness(void *argument, bool fit, const char *why)
     if (fit)
         log_info("%s (%s): fit", spot->backend->name, spot->backend->authority);
     else
-        log_warning("%s (%s): its probe says that it is not fit: %s", spot->backend->name, spot->backend->authority, why);
+        log_warning("%s (%s): its probe says that it is not fit: %s", spot->backend->name,
+                    spot->backend->authority, why);
     changed(spot->servers);
 }
 
@@ -133,7 +135,8 @@ static bool has_probe(const struct pool_config *pool)
     return pool->probe_path && *pool->probe_path;
 }
 
-/* With a probe a new address has to prove itself first, which takes milliseconds; without, it is taken as fit. */
+/* With a probe a new address has to prove itself first, which takes milliseconds; without, it is taken as
+ * fit. */
 static void watch_spot(struct spot *spot)
 {
     const struct pool_config *pool = spot->servers->pool;
@@ -171,7 +174,8 @@ static void leave(struct spot *spot)
     changed(spot->servers);
 }
 
-/* A backend never changes: another weight, or an address that comes back, is another backend in the same slot. */
+/* A backend never changes: another weight, or an address that comes back, is another backend in the same
+ * slot. */
 static void renew(struct spot *spot, unsigned weight)
 {
     bool was_leaving = spot->is_leaving;
@@ -199,7 +203,8 @@ static unsigned spot_number(const struct spot *spot)
     return spot->servers->slots->slot[spot->slot].number;
 }
 
-static void add_spot(struct servers *servers, const struct address *address, const struct server_config *config)
+static void add_spot(struct servers *servers, const struct address *address,
+                     const struct server_config *config)
 {
     unsigned number = 1, at = servers->spot_count;
 
@@ -207,8 +212,8 @@ static void add_spot(struct servers *servers, const struct address *address, con
         number++;
     int slot = slots_claim(servers->slots, servers->pool->name, number, false);
     if (slot < 0) {
-        log_error("%s: no slot is free for %s (all pools together have at most %d)", servers->pool->name, config->text,
-                  SLOTS_MAX);
+        log_error("%s: no slot is free for %s (all pools together have at most %d)", servers->pool->name,
+                  config->text, SLOTS_MAX);
         return;
     }
     struct spot *spot = mem_zero(sizeof *spot);
@@ -235,7 +240,8 @@ static struct spot *find_spot(const struct servers *servers, const struct addres
     return NULL;
 }
 
-static void want_address(struct servers *servers, const struct address *address, const struct server_config *config)
+static void want_address(struct servers *servers, const struct address *address,
+                         const struct server_config *config)
 {
     struct spot *spot = find_spot(servers, address);
 
@@ -291,7 +297,6 @@ static void match(struct servers *servers)
         ticker_start(&servers->leaving, servers->loop, LEAVING_EVERY, release_left, servers);
 }
 
-
 static void take_addresses(struct row *row, const struct address *addresses, unsigned count)
 {
     row->addresses = mem_resize(row->addresses, count * sizeof *addresses);
@@ -299,7 +304,8 @@ static void take_addresses(struct row *row, const struct address *addresses, uns
     row->address_count = count;
 }
 
-static void on_answer(void *argument, const struct address *addresses, unsigned count, unsigned ttl_s, const char *why)
+static void on_answer(void *argument, const struct address *addresses, unsigned count, unsigned ttl_s,
+                      const char *why)
 {
     struct row *row = argument;
     struct servers *servers = row->servers;
@@ -326,7 +332,8 @@ static void ask(void *argument)
 {
     struct row *row = argument;
 
-    row->question = resolver_ask(row->servers->resolver, row->config->host, row->config->port, on_answer, row);
+    row->question =
+        resolver_ask(row->servers->resolver, row->config->host, row->config->port, on_answer, row);
 }
 
 static bool find_literal(struct address *address, const struct server_config *config)
@@ -405,8 +412,8 @@ static void free_rows(struct servers *servers)
 }
 
 struct servers *servers_new(struct loop *loop, struct resolver *resolver, struct config *config,
-                            const struct pool_config *pool, struct slots *slots, const struct servers_callbacks *callbacks,
-                            void *owner)
+                            const struct pool_config *pool, struct slots *slots,
+                            const struct servers_callbacks *callbacks, void *owner)
 {
     struct servers *servers = mem_zero(sizeof *servers);
 
@@ -446,9 +453,9 @@ static bool is_same_probe(const struct pool_config *a, const struct pool_config 
 {
     if (has_probe(a) != has_probe(b))
         return false;
-    return !has_probe(a) ||
-           (strcmp(a->probe_path, b->probe_path) == 0 && a->probe_interval == b->probe_interval &&
-            a->probe_timeout == b->probe_timeout && a->probe_rise == b->probe_rise && a->probe_fall == b->probe_fall);
+    return !has_probe(a) || (strcmp(a->probe_path, b->probe_path) == 0 &&
+                             a->probe_interval == b->probe_interval && a->probe_timeout == b->probe_timeout &&
+                             a->probe_rise == b->probe_rise && a->probe_fall == b->probe_fall);
 }
 
 void servers_adopt(struct servers *servers, struct config *config, const struct pool_config *pool)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Backends under watch: a check every interval, the verdict by rise and fall. On the control thread's loop; a watch owns its
- * probe and its copies of the question's texts. */
+ * Backends under watch: a check every interval, the verdict by rise and fall. On the control thread's
+ * loop; a watch owns its probe and its copies of the question's texts. */
 #include "health/health.h"
 
 #include "base/backoff.h"
@@ -42,7 +42,8 @@ static void check_now(void *argument)
 
 struct health_watch *health_watch_start(struct loop *loop, const struct probe_question *question,
                                         const struct pool_config *config, bool fit_at_first,
-                                        void (*on_change)(void *argument, bool fit, const char *why), void *argument)
+                                        void (*on_change)(void *argument, bool fit, const char *why),
+                                        void *argument)
 {
     struct health_watch *watch = mem_zero(sizeof *watch);
 

@@ -14,25 +14,29 @@ enum probe_result { PROBE_FIT, PROBE_UNFIT };
  * (behaviour.md section 4: that it accepts proves nothing). Connect only: `connect_only`. */
 struct probe_question {
     struct address address;
-    const char *path;      /* NULL or "": HEAD / and any status; copied */
-    const char *host;      /* for the Host field, NULL: localhost; copied */
-    unsigned timeout_ms;   /* of the whole check; not 0 */
+    const char *path;    /* NULL or "": HEAD / and any status; copied */
+    const char *host;    /* for the Host field, NULL: localhost; copied */
+    unsigned timeout_ms; /* of the whole check; not 0 */
     bool connect_only;
 };
 
-/* One check. Calls back exactly once unless probe_cancel'led, never from within probe_start; `why` is a few words when unfit ("refused",
- * "status 500", "no answer in 2000 ms"), valid during the call. The probe is gone when it calls back: forget the pointer there. */
+/* One check. Calls back exactly once unless probe_cancel'led, never from within probe_start; `why` is a
+ * few words when unfit ("refused", "status 500", "no answer in 2000 ms"), valid during the call. The probe
+ * is gone when it calls back: forget the pointer there. */
 struct probe;
 struct probe *probe_start(struct loop *loop, const struct probe_question *question,
-                          void (*on_result)(void *argument, enum probe_result result, const char *why), void *argument);
+                          void (*on_result)(void *argument, enum probe_result result, const char *why),
+                          void *argument);
 void probe_cancel(struct probe **probe);
 
-/* A backend under watch: probed every interval, its verdict by rise and fall. With fit_at_first the first check comes within an interval
- * (spread, so that a pool is not probed all at once). Without, it comes at once and decides alone, and is always told. `on_change` may stop the watch. */
+/* A backend under watch: probed every interval, its verdict by rise and fall. With fit_at_first the first
+ * check comes within an interval (spread, so that a pool is not probed all at once). Without, it comes at
+ * once and decides alone, and is always told. `on_change` may stop the watch. */
 struct health_watch;
 struct health_watch *health_watch_start(struct loop *loop, const struct probe_question *question,
                                         const struct pool_config *config, bool fit_at_first,
-                                        void (*on_change)(void *argument, bool fit, const char *why), void *argument);
+                                        void (*on_change)(void *argument, bool fit, const char *why),
+                                        void *argument);
 void health_watch_stop(struct health_watch **watch);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * One check: connect, ask, read one whole response head. On the control thread's loop; owns its socket. Whatever goes wrong
- * makes the answer UNFIT with the reason in words; one deadline bounds all of it, and PROBE_HEAD_MAX what is read. */
+ * One check: connect, ask, read one whole response head. On the control thread's loop; owns its socket.
+ * Whatever goes wrong makes the answer UNFIT with the reason in words; one deadline bounds all of it, and
+ * PROBE_HEAD_MAX what is read. */
 #include <errno.h>
 
 #include "base/buffer.h"
@@ -50,7 +51,8 @@ static void probe_free(struct probe *probe)
     mem_free(probe);
 }
 
-/* The last act of every check. The probe goes first, so that the owner may start the next one from its callback. */
+/* The last act of every check. The probe goes first, so that the owner may start the next one from its
+ * callback. */
 static void conclude(struct probe *probe, enum probe_result result)
 {
     void (*on_result)(void *argument, enum probe_result result, const char *why) = probe->on_result;
@@ -73,18 +75,12 @@ static const char *error_words(int error)
     const char *words;
 
     switch (error) {
-    case ECONNREFUSED:
-        return "refused";
-    case ENOENT:
-        return "no socket there";
-    case EAGAIN:
-        return "its backlog is full";
+    case ECONNREFUSED: return "refused";
+    case ENOENT: return "no socket there";
+    case EAGAIN: return "its backlog is full";
     case ECONNRESET:
-    case EPIPE:
-        return "reset";
-    default:
-        words = strerrordesc_np(error);
-        return words ? words : "unknown error";
+    case EPIPE: return "reset";
+    default: words = strerrordesc_np(error); return words ? words : "unknown error";
     }
 }
 
@@ -112,8 +108,7 @@ static bool read_heads(struct probe *probe)
     for (;;) {
         switch (h1_read_response(&head, buffer_slice(&probe->in), &probe->seen, &limits,
                                  probe->any_status ? METHOD_HEAD : METHOD_GET, &error)) {
-        case H1_MORE:
-            return false;
+        case H1_MORE: return false;
         case H1_BAD:
             str_format(probe->why, sizeof probe->why, "unreadable answer: %s", error.why);
             conclude(probe, PROBE_UNFIT);
@@ -131,7 +126,8 @@ static void read_answer(struct probe *probe)
 {
     size_t total = 0;
 
-    /* Nobody needs more than this in one wake-up: a worker that sends without end must not hold the control thread. */
+    /* Nobody needs more than this in one wake-up: a worker that sends without end must not hold the
+     * control thread. */
     while (total <= 2 * PROBE_HEAD_MAX) {
         ssize_t size = net_read(probe->fd, buffer_reserve(&probe->in, READ_SIZE), READ_SIZE);
         if (size == -EAGAIN)
@@ -187,8 +183,8 @@ static void on_due(void *argument)
 {
     struct probe *probe = tagged((struct probe *)argument, PROBE_TAG);
 
-    str_format(probe->why, sizeof probe->why, "no %s in %u ms", probe->step == CONNECTING ? "connection" : "answer",
-               probe->timeout_ms);
+    str_format(probe->why, sizeof probe->why, "no %s in %u ms",
+               probe->step == CONNECTING ? "connection" : "answer", probe->timeout_ms);
     conclude(probe, PROBE_UNFIT);
 }
 
@@ -202,14 +198,16 @@ static void write_request(struct probe *probe, const struct probe_question *ques
     const char *host = question->host && *question->host ? question->host : "localhost";
 
     probe->any_status = !question->path || !*question->path;
-    probe->request = mem_print("%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: drover-probe\r\nAccept: */*\r\n"
-                               "Connection: close\r\n\r\n",
-                               probe->any_status ? "HEAD" : "GET", probe->any_status ? "/" : question->path, host);
+    probe->request =
+        mem_print("%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: drover-probe\r\nAccept: */*\r\n"
+                  "Connection: close\r\n\r\n",
+                  probe->any_status ? "HEAD" : "GET", probe->any_status ? "/" : question->path, host);
     probe->request_size = strlen(probe->request);
 }
 
 struct probe *probe_start(struct loop *loop, const struct probe_question *question,
-                          void (*on_result)(void *argument, enum probe_result result, const char *why), void *argument)
+                          void (*on_result)(void *argument, enum probe_result result, const char *why),
+                          void *argument)
 {
     struct probe *probe = mem_zero(sizeof *probe);
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * A slot's address. The slot alone decides and not the configuration, which may be a newer one than the process was started
- * from: the keeper wrote the port before it said that there is a process, and none for a worker with a socket of its own. */
+ * A slot's address. The slot alone decides and not the configuration, which may be a newer one than the
+ * process was started from: the keeper wrote the port before it said that there is a process, and none for
+ * a worker with a socket of its own. */
 #include "workers/endpoint.h"
 
 #include "keeper/orders.h"
 
-bool endpoint_find(struct address *address, const struct slots *slots, int slot, uint32_t generation, pid_t keeper)
+bool endpoint_find(struct address *address, const struct slots *slots, int slot, uint32_t generation,
+                   pid_t keeper)
 {
     char path[108], text[sizeof path + sizeof "unix:"];
     unsigned port = atomic_load(&slots->slot[slot].port);

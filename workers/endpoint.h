@@ -8,6 +8,7 @@
 #include "base/address.h"
 
 /* False when the path of its socket is too long. */
-bool endpoint_find(struct address *address, const struct slots *slots, int slot, uint32_t generation, pid_t keeper);
+bool endpoint_find(struct address *address, const struct slots *slots, int slot, uint32_t generation,
+                   pid_t keeper);
 
 #endif

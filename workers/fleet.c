@@ -10,11 +10,12 @@
  *                                         |
  *        too few:  the lowest free numbers, worker_start     (ORDER_START ... fleet_worker_ready: a member)
  *        too many: retire_choose, worker_retire              (out of the choice, drained, ORDER_STOP, gone)
- *        to be replaced: rollout_step                        (a replacement is ready, then the old one is retired)
+ *        to be replaced: rollout_step                        (another is ready, then the old one is retired)
  *                                         |
  *                  the set of members changed: on_members, as the last act
  *
- * It owns its workers (which own their backends) and keeps nothing that an engine after a crash could not find in the slot table. */
+ * It owns its workers (which own their backends) and keeps nothing that an engine after a crash could not
+ * find in the slot table. */
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -82,8 +83,8 @@ struct worker *fleet_add_worker(struct fleet *fleet)
     int index = slots_claim(fleet->slots, fleet->pool->name, number, true);
     if (index < 0) {
         if (!fleet->table_full_told)
-            log_error("%s: no slot is free for another worker (all pools together have at most %d)", fleet->pool->name,
-                      SLOTS_MAX);
+            log_error("%s: no slot is free for another worker (all pools together have at most %d)",
+                      fleet->pool->name, SLOTS_MAX);
         fleet->table_full_told = true;
         return NULL;
     }
@@ -141,7 +142,8 @@ static bool retire_one(struct fleet *fleet)
 
 static bool is_change(const struct fleet *fleet, struct backend *const *members, unsigned count)
 {
-    return count != fleet->member_count || (count > 0 && memcmp(members, fleet->members, count * sizeof *members) != 0);
+    return count != fleet->member_count ||
+           (count > 0 && memcmp(members, fleet->members, count * sizeof *members) != 0);
 }
 
 static void forget_members(struct fleet *fleet)
@@ -185,7 +187,8 @@ static void publish(struct fleet *fleet)
         fleet->callbacks.on_members(fleet, fleet->owner);
 }
 
-/* The last act of whatever happened: present follows wanted. The owner may free an empty fleet from on_members. */
+/* The last act of whatever happened: present follows wanted. The owner may free an empty fleet from
+ * on_members. */
 static void settle(struct fleet *fleet)
 {
     remove_over(fleet);
@@ -237,8 +240,9 @@ static void adopt_workers(struct fleet *fleet)
         log_info("%s: adopts %u workers, the file says %u", pool->name, present, pool->workers);
 }
 
-struct fleet *fleet_new(struct loop *loop, struct config *config, const struct pool_config *pool, struct slots *slots,
-                        int orders, pid_t keeper, const struct fleet_callbacks *callbacks, void *owner)
+struct fleet *fleet_new(struct loop *loop, struct config *config, const struct pool_config *pool,
+                        struct slots *slots, int orders, pid_t keeper,
+                        const struct fleet_callbacks *callbacks, void *owner)
 {
     struct fleet *fleet = mem_zero(sizeof *fleet);
 
@@ -375,10 +379,8 @@ void fleet_worker_ready(struct fleet *fleet, int slot, uint32_t generation)
     if (!worker || worker->state != WORKER_STARTING)
         return;
     worker_on_ready(worker);
-    if (worker->fate == FATE_REPLACES) {
-        publish(fleet); /* there is no moment without one of the two */
+    if (worker->fate == FATE_REPLACES)
         rollout_on_ready(worker);
-    }
     settle(fleet);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The door: the fleet of a launched pool. It compares the workers that are wanted with those that are present, orders a start or a stop from the
- * keeper, and says by callback what changed. Control thread only. It knows no sockets and no probes: who owns it asks whether a worker is ready
- * (on_probe_wanted) and tells (fleet_worker_ready). */
+ * The door: the fleet of a launched pool. It compares the workers that are wanted with those that are
+ * present, orders a start or a stop from the keeper, and says by callback what changed. Control thread
+ * only. It knows no sockets and no probes: who owns it asks whether a worker is ready (on_probe_wanted)
+ * and tells (fleet_worker_ready). */
 #ifndef DROVER_WORKERS_FLEET_H
 #define DROVER_WORKERS_FLEET_H
 
@@ -13,49 +14,60 @@
 struct fleet;
 
 struct fleet_callbacks {
-    /* The set of healthy workers changed: make the next pool of fleet_backends and publish it. Always the last call of whatever happened, but for
-     * the moment before a replaced worker leaves. An empty fleet may be freed here. */
+    /* The set of healthy workers changed: make the next pool of fleet_backends and publish it. Always the
+     * last call of whatever happened: an empty fleet may be freed here. */
     void (*on_members)(struct fleet *fleet, void *owner);
-    /* A process was started (or adopted while starting): probe it until it answers, then call fleet_worker_ready with this slot and generation.
-     * Again with wanted = false when that has become pointless. */
-    void (*on_probe_wanted)(struct fleet *fleet, int slot, uint32_t generation, const struct address *address, bool wanted,
-                            void *owner);
-    /* Close what tunnels remain on this backend (its drain_tunnel is over or nearly), with close code 1012, spread over `over_ms`. */
+    /* A process was started (or adopted while starting): probe it until it answers, then call
+     * fleet_worker_ready with this slot and generation. Again with wanted = false when that has become
+     * pointless. */
+    void (*on_probe_wanted)(struct fleet *fleet, int slot, uint32_t generation, const struct address *address,
+                            bool wanted, void *owner);
+    /* Close what tunnels remain on this backend (its drain_tunnel is over or nearly), with close code
+     * 1012, spread over `over_ms`. */
     void (*on_close_tunnels)(struct fleet *fleet, struct backend *backend, unsigned over_ms, void *owner);
     /* Idle links to it are to be closed: it leaves or is dead. */
     void (*on_backend_gone)(struct fleet *fleet, struct backend *backend, void *owner);
 };
 
-/* Adopts whatever processes the slot table shows for this pool (an engine before this one started them): the healthy ones are fleet_backends
- * at once, and how many there are counts as scaled by hand when the file says another number. Takes a reference to config. Nothing is called
- * back and nothing is started before the first fleet_tick, which calls on_members in any case. `orders` is the descriptor of orders.h.
- * A worker and its replacement are in different slots: with four wanted, the replacement of web.2 is web.5 (the lowest free number). */
-struct fleet *fleet_new(struct loop *loop, struct config *config, const struct pool_config *pool, struct slots *slots,
-                        int orders, pid_t keeper, const struct fleet_callbacks *callbacks, void *owner);
-void fleet_free(struct fleet **fleet);  /* stops nothing: the workers are the keeper's */
-/* The pool in a newly adopted configuration; workers whose command etc. changed are replaced one by one, new one ready first. When a replacement
- * does not become ready, no other is replaced until the next fleet_adopt. An abandoned fleet whose pool is in the file again goes on. */
+/* Adopts whatever processes the slot table shows for this pool (an engine before this one started them):
+ * the healthy ones are fleet_backends at once, and how many there are counts as scaled by hand when the
+ * file says another number. Takes a reference to config. Nothing is called back and nothing is started
+ * before the first fleet_tick, which calls on_members in any case. `orders` is the descriptor of orders.h.
+ * A worker and its replacement are in different slots: with four wanted, the replacement of web.2 is web.5
+ * (the lowest free number). */
+struct fleet *fleet_new(struct loop *loop, struct config *config, const struct pool_config *pool,
+                        struct slots *slots, int orders, pid_t keeper,
+                        const struct fleet_callbacks *callbacks, void *owner);
+void fleet_free(struct fleet **fleet); /* stops nothing: the workers are the keeper's */
+/* The pool in a newly adopted configuration; workers whose command etc. changed are replaced one by one,
+ * new one ready first. When a replacement does not become ready, no other is replaced until the next
+ * fleet_adopt. An abandoned fleet whose pool is in the file again goes on. */
 void fleet_adopt(struct fleet *fleet, struct config *config, const struct pool_config *pool);
-/* No longer in the file: drains and stops all, then calls on_members for the last time with none left: fleet_is_empty. */
+/* No longer in the file: drains and stops all, then calls on_members for the last time with none left:
+ * fleet_is_empty. */
 void fleet_abandon(struct fleet *fleet);
 bool fleet_is_empty(const struct fleet *fleet);
 
 const char *fleet_name(const struct fleet *fleet);
 const struct pool_config *fleet_config(const struct fleet *fleet);
 unsigned fleet_wanted(const struct fleet *fleet);
-bool fleet_is_overridden(const struct fleet *fleet);   /* by `drover scale` */
-void fleet_scale(struct fleet *fleet, unsigned count); /* until fleet_scale_clear or until `workers` changes in the file */
+bool fleet_is_overridden(const struct fleet *fleet); /* by `drover scale` */
+/* Until fleet_scale_clear, or until `workers` of the pool changes in the file. */
+void fleet_scale(struct fleet *fleet, unsigned count);
 void fleet_scale_clear(struct fleet *fleet);
-bool fleet_drain(struct fleet *fleet, unsigned number); /* retire this worker and start another in its place; false: no such worker */
+/* Starts another worker in its place, then retires this one. False: no such worker. */
+bool fleet_drain(struct fleet *fleet, unsigned number);
 /* The healthy ones, by slot number: borrowed until the next change. */
 struct backend *const *fleet_backends(const struct fleet *fleet, unsigned *count);
 
 /* What the world tells it. */
 void fleet_worker_ready(struct fleet *fleet, int slot, uint32_t generation);
-bool fleet_worker_is_unfit(const struct fleet *fleet, int slot); /* healthy by its state, but out of the choice by a live probe */
-void fleet_worker_unfit(struct fleet *fleet, int slot, uint32_t generation, const char *why); /* a live probe's verdict: out of the choice */
+/* A live probe's verdict: out of the choice, and back. */
+void fleet_worker_unfit(struct fleet *fleet, int slot, uint32_t generation, const char *why);
 void fleet_worker_fit(struct fleet *fleet, int slot, uint32_t generation);
-void fleet_worker_ejected_again(struct fleet *fleet, int slot, uint32_t generation); /* ejected twice in a row: replace it, new one first */
+bool fleet_worker_is_unfit(const struct fleet *fleet, int slot); /* healthy by its state all the same */
+/* Ejected twice in a row: replaced, the new one first. May be said again and again. */
+void fleet_worker_ejected_again(struct fleet *fleet, int slot, uint32_t generation);
 void fleet_on_started(struct fleet *fleet, int slot, uint32_t generation, pid_t pid);
 void fleet_on_start_failed(struct fleet *fleet, int slot, int error);
 void fleet_on_exited(struct fleet *fleet, int slot, uint32_t generation, int status);

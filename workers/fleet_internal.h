@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * The fleet's parts, for the files that make it up: fleet.c (how many), rollout.c (which are replaced), worker.c (one life). */
+ * The fleet's parts, for the files that make it up: fleet.c (how many), rollout.c (which are replaced),
+ * worker.c (one life). */
 #ifndef DROVER_WORKERS_FLEET_INTERNAL_H
 #define DROVER_WORKERS_FLEET_INTERNAL_H
 
 #include "keeper/orders.h"
 #include "workers/fleet.h"
 
-/* What is to become of a worker. Kept in slot->retiring, so that an engine that comes after a crash goes on with it. */
+/* What is to become of a worker. Kept in slot->retiring, so that an engine that comes after a crash goes
+ * on with it. */
 enum fate {
     FATE_STAYS = 0,
     FATE_GOES = 1,           /* leaves the choice, drains, is stopped, and its slot is free */
@@ -18,7 +20,7 @@ enum fate {
 /* One slot of the pool that is in use, and the process in it. Owned by the fleet. */
 struct worker {
     struct fleet *fleet;
-    int index;               /* of the slot */
+    int index; /* of the slot */
     struct slot *slot;
     enum worker_state state; /* assigned by enter() in worker.c only */
     enum fate fate;          /* by worker_set_fate only */
@@ -30,11 +32,12 @@ struct worker {
     struct backend *backend; /* of this process, NULL when there is none */
     bool is_probed;          /* its owner was asked to find out when it is ready */
     bool is_unfit;           /* by a live probe */
-    bool is_replaced_asked;  /* FATE_UNTIL_REPLACED not because of the configuration: by `drover drain`, or ejected twice */
+    bool is_replaced_asked;  /* not for the configuration: by `drover drain`, or ejected twice */
     bool was_killed;         /* by us */
     bool tunnels_told;       /* their end was ordered */
     int replaces;            /* FATE_REPLACES: the slot of the one it came for */
-    struct config *made_by;  /* the configuration that its process was started from; NULL: an older one, nobody knows which */
+    /* What its process was started from; NULL: an older configuration, nobody knows which. */
+    struct config *made_by;
     const struct pool_config *made_as;
 };
 
@@ -51,46 +54,52 @@ struct fleet {
     bool is_overridden;
     unsigned override;
     bool is_frozen, is_abandoned;
-    bool is_announced;       /* on_members was called for the first time */
-    bool was_empty_told;     /* on_members for the last time */
+    bool is_announced;   /* on_members was called for the first time */
+    bool was_empty_told; /* on_members for the last time */
     bool table_full_told;
+    unsigned failed_replacements; /* in a row */
+    uint64_t replace_after_us;    /* no other is tried before */
 
     struct worker **workers; /* by slot number */
     unsigned count;
     struct backend **members; /* what on_members was last called for */
     unsigned member_count;
-    uint64_t measured_us;     /* when the last process was measured */
-    unsigned measured;        /* which one */
+    uint64_t measured_us; /* when the last process was measured */
+    unsigned measured;    /* which one */
 };
 
 /* worker.c */
 struct worker *worker_new(struct fleet *fleet, int index);
-void worker_free(struct worker **worker);              /* leaves the process alone */
-void worker_set_origin(struct worker *worker);         /* its process is as the present configuration says */
+void worker_free(struct worker **worker);      /* leaves the process alone */
+void worker_set_origin(struct worker *worker); /* its process is as the present configuration says */
 void worker_set_fate(struct worker *worker, enum fate fate);
-void worker_start(struct worker *worker);              /* orders a process */
-/* A process that an engine before this one started, or what is left of it. Calls nothing back: the next tick does. */
+void worker_start(struct worker *worker); /* orders a process */
+/* A process that an engine before this one started, or what is left of it. Calls nothing back: the next
+ * tick does. */
 void worker_adopt(struct worker *worker);
 void worker_on_started(struct worker *worker, uint32_t generation, pid_t pid);
 void worker_on_start_failed(struct worker *worker, int error);
 void worker_on_ready(struct worker *worker);
 void worker_on_exited(struct worker *worker, int status);
-void worker_retire(struct worker *worker);             /* out of the choice, drained, stopped */
+void worker_retire(struct worker *worker); /* out of the choice, drained, stopped */
 void worker_tick(struct worker *worker, uint64_t now_us);
-bool worker_is_member(const struct worker *worker);    /* requests may go there */
-bool worker_is_over(const struct worker *worker);      /* gone, and nothing is held in its slot */
-bool worker_counts(const struct worker *worker);       /* as one of the wanted */
+bool worker_is_member(const struct worker *worker); /* requests may go there */
+bool worker_is_over(const struct worker *worker);   /* gone, and nothing is held in its slot */
+bool worker_counts(const struct worker *worker);    /* as one of the wanted */
 
 /* rollout.c: one is replaced at a time, the new one is ready before the old one leaves. */
-void rollout_plan(struct fleet *fleet);                /* the configuration is another: who has to be replaced? */
-void rollout_step(struct fleet *fleet);                /* starts the next replacement when it is time */
+void rollout_plan(struct fleet *fleet); /* the configuration is another: who has to be replaced? */
+void rollout_step(struct fleet *fleet); /* starts the next replacement when it is time */
 void rollout_on_ready(struct worker *replacement);
-void rollout_on_failed(struct worker *replacement, const char *why); /* the rollout stops, the old ones go on */
-void rollout_on_gone(struct worker *worker);           /* one that was to be replaced died: who came for it takes its place */
-void rollout_cancel(struct worker *worker);            /* nobody needs to come for it any more */
+/* Nobody is replaced any more; the old ones go on. */
+void rollout_on_failed(struct worker *replacement, const char *why);
+/* One that was to be replaced died: who came for it takes its place. */
+void rollout_on_gone(struct worker *worker);
+void rollout_cancel(struct worker *worker); /* nobody needs to come for it any more */
 
 /* fleet.c */
-struct worker *fleet_add_worker(struct fleet *fleet);  /* in the lowest free number; NULL when the table is full */
 struct worker *fleet_worker_at(const struct fleet *fleet, int index);
+/* In the lowest free number; NULL when the table is full. */
+struct worker *fleet_add_worker(struct fleet *fleet);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The end of a worker in words: why, and what it said last. Control thread; the output is the keeper's and may change under us,
- * so that it is copied first and its size is believed only as far as the room goes. */
+ * The end of a worker in words: why, and what it said last. Control thread; the output is the keeper's and
+ * may change under us, so that it is copied first and its size is believed only as far as the room goes. */
 #include "workers/last_words.h"
 
 #include <signal.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The memory of one process from /proc. Control thread, rarely: for smaps_rollup the kernel walks the process's page tables. */
+ * The memory of one process from /proc. Control thread, rarely: for smaps_rollup the kernel walks the
+ * process's page tables. */
 #include "workers/memory.h"
 
 #include <fcntl.h>

@@ -7,8 +7,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Bytes: the proportional set size (pages that workers share by fork are counted once between them), or the resident set where the
- * kernel does not tell that to our user; 0 when there is no such process. Reads two files of /proc at most. */
+/* Bytes: the proportional set size (pages that workers share by fork are counted once between them), or
+ * the resident set where the kernel does not tell that to our user; 0 when there is no such process. Reads
+ * two files of /proc at most. */
 uint64_t memory_of_process(pid_t pid);
 uint64_t memory_of_process_below(const char *proc, pid_t pid); /* for tests: `proc` instead of /proc */
 

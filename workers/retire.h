@@ -8,14 +8,15 @@
 #include <stdint.h>
 
 struct candidate {
-    bool is_serving;     /* else it starts, or waits for its next start: nobody would miss it */
-    bool goes_anyway;    /* to be replaced soon: its going saves a start */
+    bool is_serving;  /* else it starts, or waits for its next start: nobody would miss it */
+    bool goes_anyway; /* to be replaced soon: its going saves a start */
     unsigned tunnels, requests;
     uint64_t started_us;
 };
 
-/* The one to retire: what does not serve first (the latest started, so that the least boot time is lost), then fewest tunnels,
- * then fewest requests, then the oldest (behaviour.md section 5 point 7). -1 when there is none. */
+/* The one to retire: what does not serve first (the latest started, so that the least boot time is lost),
+ * then fewest tunnels, then fewest requests, then the oldest (behaviour.md section 5 point 7). -1 when
+ * there is none. */
 int retire_choose(const struct candidate *candidates, unsigned count);
 
 #endif

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * Replacing workers: one at a time in a pool, the new one is ready before the old one leaves. For a changed configuration (all of
- * the pool), for `drover drain`, for a worker that was ejected twice. A worker and its replacement are in different slots: with four
- * wanted, web.2's replacement is web.5, and the next one takes the 2. Control thread. */
+ * Replacing workers: one at a time in a pool, the new one is ready before the old one leaves. For a
+ * changed configuration (all of the pool), for `drover drain`, for a worker that was ejected twice. A
+ * worker and its replacement are in different slots: with four wanted, web.2's replacement is web.5, and
+ * the next one takes the 2. Control thread. */
+#include "base/backoff.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "workers/fleet_internal.h"
 
-/* All processes of a pool, those that drain included, are at most so many times the wanted before another replacement starts. */
+/* All processes of a pool, those that drain included, are at most so many times the wanted before another
+ * replacement starts. */
 #define MOST_TIMES_WANTED 2
 
 static struct worker *find_fate(const struct fleet *fleet, enum fate fate)
@@ -51,9 +55,7 @@ static void plan_one(struct worker *worker)
         return;
     }
     switch (worker->state) {
-    case WORKER_HEALTHY:
-        worker_set_fate(worker, FATE_UNTIL_REPLACED);
-        break;
+    case WORKER_HEALTHY: worker_set_fate(worker, FATE_UNTIL_REPLACED); break;
     case WORKER_STARTING: /* serves nobody yet: another one is started at once */
         worker_retire(worker);
         break;
@@ -63,8 +65,7 @@ static void plan_one(struct worker *worker)
         break;
     case WORKER_ABSENT:
     case WORKER_DRAINING:
-    case WORKER_STOPPING:
-        break;
+    case WORKER_STOPPING: break;
     }
 }
 
@@ -72,6 +73,8 @@ void rollout_plan(struct fleet *fleet)
 {
     unsigned outdated = 0;
 
+    fleet->failed_replacements = 0; /* what made them fail may be mended */
+    fleet->replace_after_us = 0;
     for (unsigned i = 0; i < fleet->count; i++) {
         plan_one(fleet->workers[i]);
         outdated += fleet->workers[i]->fate == FATE_UNTIL_REPLACED;
@@ -85,7 +88,8 @@ void rollout_step(struct fleet *fleet)
     unsigned wanted = fleet_wanted(fleet);
     struct worker *old = find_fate(fleet, FATE_UNTIL_REPLACED);
 
-    if (!old || find_fate(fleet, FATE_REPLACES) || fleet->count + 1 > MOST_TIMES_WANTED * (wanted ? wanted : 1))
+    if (!old || find_fate(fleet, FATE_REPLACES) || clock_us() < fleet->replace_after_us ||
+        fleet->count + 1 > MOST_TIMES_WANTED * (wanted ? wanted : 1))
         return;
     struct worker *replacement = fleet_add_worker(fleet);
     if (!replacement)
@@ -100,17 +104,25 @@ void rollout_on_ready(struct worker *replacement)
 {
     struct worker *old = fleet_worker_at(replacement->fleet, replacement->replaces);
 
-    /* First the old one's fate: a new engine in between finds one worker too few and not an override of one more. */
+    /* The old one is in no set of members from now on, but it takes what comes until the next tick: the
+     * set that the loops look at may still be the one without the new worker. First its fate: an engine
+     * that came now finds one worker too few, not an override of one more. */
     if (old && old->fate == FATE_UNTIL_REPLACED)
-        worker_retire(old);
+        worker_set_fate(old, FATE_GOES);
     worker_set_fate(replacement, FATE_STAYS);
+    replacement->fleet->failed_replacements = 0;
 }
 
 void rollout_on_failed(struct worker *replacement, const char *why)
 {
     struct fleet *fleet = replacement->fleet;
+    const struct pool_config *pool = fleet->pool;
     unsigned kept = 0;
 
+    /* Somebody may ask for the same again at once: a worker that is ejected again and again. */
+    fleet->replace_after_us =
+        clock_us() + 1000u * (uint64_t)backoff_ms(++fleet->failed_replacements, pool->start_backoff,
+                                                  pool->start_backoff_max, random_u32());
     worker_set_fate(replacement, FATE_GOES);
     for (unsigned i = 0; i < fleet->count; i++) {
         if (fleet->workers[i]->fate == FATE_UNTIL_REPLACED) {
@@ -119,7 +131,7 @@ void rollout_on_failed(struct worker *replacement, const char *why)
         }
     }
     if (kept > 0)
-        log_error("%s: no worker is replaced any more: %s %s; %u go on as they are", fleet->pool->name,
+        log_error("%s: no worker is replaced any more: %s %s; %u go on as they are", pool->name,
                   replacement->slot->name, why, kept);
 }
 

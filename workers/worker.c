@@ -2,15 +2,15 @@
  *
  * One worker's life, on the control thread:
  *
- *     worker_start        on_started, on_ready          worker_retire        nothing is held     on_exited
- *        -------> starting -------------> healthy ------------> draining ------------> stopping ---------> gone
- *                  ^   |                     |                                            ^
- *                  |   | dies                | dies                                       |
- *        its time  |   v                     v                                            |
- *                  +-- backoff <-------------+              not ready in time: killed ----+ (and then backoff)
+ *     worker_start       on_ready         worker_retire      nothing is held     on_exited
+ *        -----> starting --------> healthy ----------> draining ----------> stopping -----> gone
+ *                ^   |                |                                        ^
+ *     its time   |   | dies           | dies                                   |
+ *                |   v                v                                        |
+ *                +-- backoff <--------+        not ready in time: killed ------+ (then backoff)
  *
- * A worker that dies leaves the choice at once and is started again in the same slot. It owns its reference to the backend of its
- * process; the slot is the table's, and the process the keeper's. */
+ * A worker that dies leaves the choice at once and is started again in the same slot. It owns its
+ * reference to the backend of its process; the slot is the table's, and the process the keeper's. */
 #include "base/backoff.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -21,17 +21,19 @@
 #include "workers/last_words.h"
 
 #define LONG_HEALTHY_US 10000000u /* who was healthy for so long has put its crashes behind it */
-/* Between leaving the choice and the first look at what is held: a loop may stand between choosing and counting, and the idle links are closed. */
+/* Between leaving the choice and the first look at what is held: a loop may stand between choosing and
+ * counting, and the idle links are closed. */
 #define SETTLE_US 100000u
 
 #define TO(state) (1u << (state))
+/* What an engine before this one left it in. */
+#define AS_ADOPTED (TO(WORKER_HEALTHY) | TO(WORKER_DRAINING) | TO(WORKER_STOPPING) | TO(WORKER_BACKOFF))
 
 static const struct {
     const char *name;
     unsigned next; /* set of TO() */
 } states[] = {
-    [WORKER_ABSENT] = {"gone", TO(WORKER_STARTING) | TO(WORKER_HEALTHY) | TO(WORKER_DRAINING) | TO(WORKER_STOPPING) |
-                                   TO(WORKER_BACKOFF)}, /* all but the first: when it is adopted */
+    [WORKER_ABSENT] = {"gone", TO(WORKER_STARTING) | AS_ADOPTED},
     [WORKER_STARTING] = {"starting",
                          TO(WORKER_HEALTHY) | TO(WORKER_STOPPING) | TO(WORKER_BACKOFF) | TO(WORKER_ABSENT)},
     [WORKER_HEALTHY] = {"healthy", TO(WORKER_DRAINING) | TO(WORKER_BACKOFF) | TO(WORKER_ABSENT)},
@@ -140,8 +142,8 @@ static void want_probe(struct worker *worker, bool wanted)
     if (worker->is_probed == wanted)
         return;
     worker->is_probed = wanted;
-    fleet->callbacks.on_probe_wanted(fleet, worker->index, worker->generation, &worker->backend->address, wanted,
-                                     fleet->owner);
+    fleet->callbacks.on_probe_wanted(fleet, worker->index, worker->generation, &worker->backend->address,
+                                     wanted, fleet->owner);
 }
 
 void worker_start(struct worker *worker)
@@ -206,10 +208,12 @@ void worker_on_ready(struct worker *worker)
     uint64_t now_us = clock_us();
 
     log_info("%s: ready after %llu ms at %s (process %d)", worker->slot->name,
-             (unsigned long long)(now_us - worker->since_us) / 1000, worker->backend->authority, (int)worker->pid);
+             (unsigned long long)(now_us - worker->since_us) / 1000, worker->backend->authority,
+             (int)worker->pid);
     worker->is_probed = false;
     enter(worker, WORKER_HEALTHY);
-    if (worker->fleet->member_count > 0) /* the first ones of a pool have nobody who could carry more meanwhile */
+    if (worker->fleet->member_count >
+        0) /* the first ones of a pool have nobody who could carry more meanwhile */
         atomic_store(&worker->backend->joined_us, now_us);
 }
 
@@ -224,7 +228,8 @@ static void wait_for_restart(struct worker *worker, bool was_long_healthy)
     enter(worker, WORKER_BACKOFF);
     due_in(worker, wait_ms);
     if (wait_ms > 0)
-        log_info("%s: crashed %u times in a row, started again in %u ms", worker->slot->name, crashes, wait_ms);
+        log_info("%s: crashed %u times in a row, started again in %u ms", worker->slot->name, crashes,
+                 wait_ms);
     else
         worker_start(worker);
 }
@@ -260,7 +265,8 @@ static void tell_end(const struct worker *worker, int status)
 
 void worker_on_exited(struct worker *worker, int status)
 {
-    bool was_long_healthy = worker->state == WORKER_HEALTHY && clock_us() - worker->since_us >= LONG_HEALTHY_US;
+    bool was_long_healthy =
+        worker->state == WORKER_HEALTHY && clock_us() - worker->since_us >= LONG_HEALTHY_US;
 
     if (worker->backend)
         want_probe(worker, false);
@@ -298,13 +304,10 @@ void worker_retire(struct worker *worker)
         leave_choice(worker);
         stop(worker);
         break;
-    case WORKER_BACKOFF:
-        enter(worker, WORKER_ABSENT);
-        break;
+    case WORKER_BACKOFF: enter(worker, WORKER_ABSENT); break;
     case WORKER_ABSENT:
     case WORKER_DRAINING:
-    case WORKER_STOPPING:
-        break;
+    case WORKER_STOPPING: break;
     }
 }
 
@@ -332,7 +335,8 @@ static bool is_past(uint64_t elapsed_us, unsigned limit_ms)
     return limit_ms != 0 && elapsed_us >= (uint64_t)limit_ms * 1000u;
 }
 
-/* Tunnels that are left in the last tenth of their time are closed one after the other, so that their clients do not come back all at once. */
+/* Tunnels that are left in the last tenth of their time are closed one after the other, so that their
+ * clients do not come back all at once. */
 static void end_tunnels(struct worker *worker, uint64_t elapsed_us, unsigned limit_ms)
 {
     struct fleet *fleet = worker->fleet;
@@ -360,8 +364,8 @@ static void drain(struct worker *worker, uint64_t now_us)
         (tunnels > 0 && !is_past(elapsed_us, timeouts->drain_tunnel)))
         return;
     if (word != 0)
-        log_warning("%s: stopped with %u requests and %u tunnels that did not end in time", worker->slot->name, requests,
-                    tunnels);
+        log_warning("%s: stopped with %u requests and %u tunnels that did not end in time",
+                    worker->slot->name, requests, tunnels);
     stop(worker);
 }
 
@@ -369,7 +373,7 @@ static void live(struct worker *worker, uint64_t now_us)
 {
     if (now_us - worker->since_us >= LONG_HEALTHY_US)
         atomic_store(&worker->slot->crashes, 0);
-    if (worker->fate == FATE_GOES) /* an engine crashed between the two */
+    if (worker->fate == FATE_GOES) /* replaced */
         worker_retire(worker);
 }
 
@@ -386,15 +390,12 @@ void worker_tick(struct worker *worker, uint64_t now_us)
         else if (worker->is_running)
             want_probe(worker, true);
         break;
-    case WORKER_HEALTHY:
-        live(worker, now_us);
-        break;
-    case WORKER_DRAINING:
-        drain(worker, now_us);
-        break;
+    case WORKER_HEALTHY: live(worker, now_us); break;
+    case WORKER_DRAINING: drain(worker, now_us); break;
     case WORKER_STOPPING:
         if (is_due && worker->is_running) {
-            log_warning("%s: did not stop in %u ms, killed", worker->slot->name, worker->fleet->pool->stop_timeout);
+            log_warning("%s: did not stop in %u ms, killed", worker->slot->name,
+                        worker->fleet->pool->stop_timeout);
             kill_process(worker);
         }
         break;
@@ -402,12 +403,12 @@ void worker_tick(struct worker *worker, uint64_t now_us)
         if (is_due && !worker->fleet->is_frozen)
             worker_start(worker);
         break;
-    case WORKER_ABSENT:
-        break;
+    case WORKER_ABSENT: break;
     }
 }
 
-/* What the process was in the middle of. Nothing is called back from here: who owns the fleet does not have it yet. */
+/* What the process was in the middle of. Nothing is called back from here: who owns the fleet does not
+ * have it yet. */
 static void resume(struct worker *worker, enum worker_state state, uint64_t since_us)
 {
     switch (state) {
@@ -461,7 +462,8 @@ void worker_adopt(struct worker *worker)
 
 bool worker_is_member(const struct worker *worker)
 {
-    return worker->state == WORKER_HEALTHY && worker->backend && !worker->is_unfit && worker->fate != FATE_GOES;
+    return worker->state == WORKER_HEALTHY && worker->backend && !worker->is_unfit &&
+           worker->fate != FATE_GOES;
 }
 
 bool worker_is_over(const struct worker *worker)

@@ -15,8 +15,8 @@ static struct {
     int listener;
     struct watch listen_watch;
     const char *answer;
-    unsigned asked;           /* connections so far */
-    unsigned stop_after;      /* ends the loop at so many */
+    unsigned asked;      /* connections so far */
+    unsigned stop_after; /* ends the loop at so many */
     struct health_watch *watch;
     unsigned changes;
     bool is_fit;

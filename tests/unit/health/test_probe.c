@@ -19,9 +19,9 @@ static struct {
     int listener;
     struct watch watch;
     /* what the listener does */
-    const char *answer;       /* written as soon as it accepted; NULL: nothing */
+    const char *answer; /* written as soon as it accepted; NULL: nothing */
     size_t answer_size;
-    unsigned repeat;          /* the answer so many times */
+    unsigned repeat; /* the answer so many times */
     bool hangs_up, resets;
     int peers[PEERS];
     unsigned peer_count;
@@ -98,8 +98,11 @@ static void answers(const char *text)
 
 static void ask(const char *path, bool connect_only)
 {
-    struct probe_question question = {
-        .address = world.address, .path = path, .host = "app", .timeout_ms = 300, .connect_only = connect_only};
+    struct probe_question question = {.address = world.address,
+                                      .path = path,
+                                      .host = "app",
+                                      .timeout_ms = 300,
+                                      .connect_only = connect_only};
 
     ck_assert_ptr_nonnull(probe_start(world.loop, &question, on_result, &world));
     ck_assert_uint_eq(world.results, 0);
