@@ -82,7 +82,7 @@ static void begin(struct client *client, const struct head *head)
     client->closes = client->closes || !head->keep_alive || proxy->draining;
     client->is_chunked = client->response_is_whole = false;
     client->response_has_no_body = head->method == METHOD_HEAD;
-    client->body_is_done = head->framing == FRAMING_NONE;
+    client->body_is_done = !head_has_body(head);
     h1_body_init(&client->body, head->framing, head->content_length);
     if (client->body_is_done)
         deadline_stop(&client->deadline);

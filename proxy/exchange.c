@@ -28,7 +28,8 @@
 #include "proxy/rewrite.h"
 #include "proxy/route.h"
 
-#define EXCHANGE_TAG 0x58434847u
+#define EXCHANGE_TAG   0x58434847u
+#define EXIT_NOTICE_MS 500
 
 #define TO(state) (1u << (state))
 static const struct {
@@ -152,11 +153,23 @@ static enum failure why_no_place(const struct exchange *exchange)
     return exchange->pool->count == 0 ? FAILURE_NO_WORKER : FAILURE_QUEUE_TIMEOUT;
 }
 
+/* The worker that the last try was with has exited: another is being started in its place. */
+static bool waits_for_replacement(const struct exchange *exchange)
+{
+    return exchange->failure != FAILURE_NONE && exchange->backend && exchange->backend->closed;
+}
+
 static void on_wait_due(void *argument)
 {
     struct exchange *exchange = tagged(argument, EXCHANGE_TAG);
     enum failure failure = why_no_place(exchange);
+    uint64_t waited_ms = (clock_us() - exchange->wait->waiter.since_us) / 1000;
+    unsigned timeout_ms = exchange->pool->config->queue_timeout;
 
+    if (waits_for_replacement(exchange) && waited_ms + 1 < timeout_ms) { /* its exit was noticed meanwhile: it has the whole time */
+        deadline_start(&exchange->deadline, exchange->proxy->loop, timeout_ms - (unsigned)waited_ms);
+        return;
+    }
     if (failure == FAILURE_QUEUE_TIMEOUT)
         count(&exchange->proxy->counters.queue_timeout, 1);
     if (failure == FAILURE_NO_WORKER)
@@ -195,6 +208,16 @@ static void on_granted_anywhere(struct waiter *waiter)
     }
 }
 
+/* A connection that breaks tells of a worker's death a moment before its exit is noticed: a request that has nobody else to go to waits for that. */
+static unsigned first_wait_ms(const struct exchange *exchange)
+{
+    unsigned timeout_ms = exchange->pool->config->queue_timeout;
+
+    if (exchange->failure == FAILURE_NONE || waits_for_replacement(exchange) || timeout_ms < EXIT_NOTICE_MS)
+        return timeout_ms;
+    return EXIT_NOTICE_MS;
+}
+
 static void join_queue(struct exchange *exchange, const struct pick *pick)
 {
     struct wait *wait = mem_zero(sizeof *wait);
@@ -210,7 +233,7 @@ static void join_queue(struct exchange *exchange, const struct pick *pick)
     switch (pool_wait(exchange->pool, &wait->waiter)) {
     case WAIT_QUEUED:
         count(&exchange->proxy->counters.queued, 1);
-        deadline_start(&exchange->deadline, exchange->proxy->loop, exchange->pool->config->queue_timeout);
+        deadline_start(&exchange->deadline, exchange->proxy->loop, first_wait_ms(exchange));
         return;
     case WAIT_TAKEN:
         place = wait->waiter.place;
@@ -304,8 +327,7 @@ static bool another_may_come(const struct exchange *exchange)
         if (!asked)
             return true;
     }
-    return pool->config->is_launched &&
-           (exchange->failure == FAILURE_REFUSED || (exchange->backend && exchange->backend->closed));
+    return pool->config->is_launched && (exchange->failure == FAILURE_REFUSED || exchange->failure == FAILURE_CLOSED);
 }
 
 static enum retry_answer decide_retry(const struct exchange *exchange, enum failure failure)
@@ -445,7 +467,7 @@ static bool collects_first(const struct route_config *route, const struct pool_c
 {
     enum buffering buffering = route->buffering != BUFFERING_INHERIT ? route->buffering : pool->buffering;
 
-    if (head->framing == FRAMING_NONE || head->upgrades_to_websocket)
+    if (!head_has_body(head) || head->upgrades_to_websocket)
         return false;
     if (buffering == BUFFERING_AUTO)
         return pool->concurrency > 0;
@@ -468,7 +490,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct client_stream *
     exchange->framing = head->framing;
     exchange->content_length = head->content_length;
     exchange->body_is_held = true;
-    exchange->body_is_whole = head->framing == FRAMING_NONE;
+    exchange->body_is_whole = !head_has_body(head);
     exchange->opened_us = clock_us();
     exchange->wall_us = clock_wall_us();
     deadline_init(&exchange->deadline, on_wait_due, exchange);

@@ -99,6 +99,12 @@ struct exchange {
     struct task free_task;
 };
 
+/* False also when a length of 0 says that nothing follows. */
+static inline bool head_has_body(const struct head *head)
+{
+    return head->framing != FRAMING_NONE && (head->framing != FRAMING_LENGTH || head->content_length > 0);
+}
+
 /* From the client's side. The head is only read during the call. NULL: it was answered already (stream->ops->answer was called). */
 struct exchange *exchange_open(struct proxy *proxy, struct client_stream *stream, const struct peer *peer,
                                const struct head *head);
