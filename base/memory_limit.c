@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Memory by /proc/meminfo and by the cgroups' limits at their usual mounts. Reads files at each call; any thread. */
+ * Memory by /proc/meminfo and by the cgroups' limits at their usual mounts. Reads files at each call; any
+ * thread. */
 #include "base/memory_limit.h"
 
 #include <limits.h>
@@ -42,8 +43,9 @@ static uint64_t limit_in(const char *path)
     return told ? bytes : UINT64_MAX;
 }
 
-/* The least over our cgroup and all above it. In a container the mount may begin at our own cgroup while `place` is told from the
- * host's top: what cannot be found is passed over, and the mount's root is always looked at. */
+/* The least over our cgroup and all above it. In a container the mount may begin at our own cgroup while
+ * `place` is told from the host's top: what cannot be found is passed over, and the mount's root is always
+ * looked at. */
 static uint64_t limit_along(const char *mount, const char *place, const char *name)
 {
     char directory[2 * PATH_MAX], path[2 * PATH_MAX + 64];

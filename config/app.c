@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Looks for an app by the files that its kind has: the Python ones by the line that makes the application object. Reads at most
- * 64 KiB of a file and runs nothing. One thread. */
+ * Looks for an app by the files that its kind has: the Python ones by the line that makes the application
+ * object. Reads at most 64 KiB of a file and runs nothing. One thread. */
 #include "config/app.h"
 
 #include <dirent.h>
@@ -55,7 +55,8 @@ static struct slice assigned_name(const char *text, const char *call)
             before--; /* over "fastapi." */
         while (before > line && before[-1] == ' ')
             before--;
-        if (before > line && before[-1] == '=' && identifier_size(line) > 0)
+        bool assigns = before > line + 1 && before[-1] == '=' && !memchr("=!<>:", before[-2], 5);
+        if (assigns && identifier_size(line) > 0)
             return (struct slice){line, identifier_size(line)};
     }
     return (struct slice){NULL, 0};
@@ -100,7 +101,8 @@ static bool find_python(struct app *app, const char *directory, const char *file
     return app->kind != APP_NONE;
 }
 
-/* manage.py stands beside a package with wsgi.py and asgi.py. The second is for channels; the other apps gain nothing by it. */
+/* manage.py stands beside a package with wsgi.py and asgi.py. The second is for channels; the other apps gain
+ * nothing by it. */
 static void find_django(struct app *app, const char *directory)
 {
     DIR *entries = opendir(directory);

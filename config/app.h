@@ -12,14 +12,14 @@ struct app {
     enum app_kind kind;
     const char *framework; /* "FastAPI"; constant */
     char *file;            /* what gave it away: "app/main.py"; owned */
-    char *
-        target; /* "app.main:app" or "server.js"; owned; NULL for APP_RACK, and for node without a file to run */
+    char *target; /* "app.main:app" or "server.js"; owned; NULL: APP_RACK, node without such a file */
 };
 
 void app_find(struct app *app, const char *directory);
 void app_fini(struct app *app);
 
-/* Is there such a program in `directory` (a virtual environment's) or on PATH? What to write in a command, owned by the caller. */
+/* Is there such a program in `directory` (a virtual environment's) or on PATH? What to write in a command,
+ * owned by the caller. */
 char *app_program(const char *directory, const char *name, bool *found);
 
 #endif

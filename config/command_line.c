@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * `drover [-l ADDRESS] [-w N|auto] -- COMMAND...` as the YAML that it stands for, so that there is one way to read a configuration.
- * Pure. */
+ * `drover [-l ADDRESS] [-w N|auto] -- COMMAND...` as the YAML that it stands for, so that there is one way to
+ * read a configuration. Pure. */
 #include "base/mem.h"
 #include "config/config.h"
 #include "config/expand.h"
 #include "config/quote.h"
 
-/* A word as its user's shell handed it over: $PORT, $SOCKET and $WORKER (either spelling) are the worker's, every other dollar is
- * just a dollar. */
+/* A word as its user's shell handed it over: $PORT, $SOCKET and $WORKER (either spelling) are the worker's,
+ * every other dollar is just a dollar. */
 static void append_word(struct buffer *into, struct slice word)
 {
     static const struct slice own[] = {{"$PORT", 5},   {"$SOCKET", 7},   {"$WORKER", 7},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The door: bytes in, an immutable tree out, shared by reference counts. Loading is one thread's; reading is anybody's. */
+ * The door: bytes in, an immutable tree out, shared by reference counts. Loading is one thread's; reading is
+ * anybody's. */
 #include "config/config.h"
 
 #include <errno.h>
@@ -140,7 +141,8 @@ const struct pool_config *config_find_pool(const struct config *config, const ch
     return NULL;
 }
 
-/* False with errno set. One byte more than a file may have is read, so that the loader can say that it is too large. */
+/* False with errno set. One byte more than a file may have is read, so that the loader can say that it is too
+ * large. */
 static bool read_file(const char *path, char **bytes, size_t *size)
 {
     size_t room = YAML_BYTES_MAX + 1;

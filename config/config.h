@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The door: one YAML file as an immutable, reference-counted tree. Any thread may read it. behaviour.md section 1 names every
- * option; options.c has a row for each, and the manual and the check read the same rows. */
+ * The door: one YAML file as an immutable, reference-counted tree. Any thread may read it. behaviour.md
+ * section 1 names every option; options.c has a row for each, and the manual and the check read the same
+ * rows. */
 #ifndef DROVER_CONFIG_CONFIG_H
 #define DROVER_CONFIG_CONFIG_H
 
@@ -17,9 +18,9 @@ enum buffering { BUFFERING_INHERIT, BUFFERING_AUTO, BUFFERING_ON, BUFFERING_OFF 
 
 struct listen_config {
     struct address address;
-    char *text;               /* as written */
+    char *text; /* as written */
     unsigned expose_count;
-    char **expose;            /* admin pages shown here too: exact paths, "/health/..." only */
+    char **expose; /* admin pages shown here too: exact paths, "/health/..." only */
 };
 
 struct timeouts_config { /* milliseconds, 0 = never */
@@ -34,15 +35,17 @@ struct limits_config {
 };
 
 struct route_config {
-    char *host;  /* lower case, without port; "*.example.org" matches any deeper name; NULL = any */
-    char *path;  /* a prefix by whole segments of the normalised path: "/ws" matches "/ws" and "/ws/x", not "/wsx"; "/" = any */
+    char *host; /* lower case, without port; "*.example.org" matches any deeper name; NULL = any */
+    /* A prefix by whole segments of the normalised path: "/ws" matches "/ws" and "/ws/x", not "/wsx"; "/" =
+     * any. */
+    char *path;
     unsigned pool; /* index */
     enum buffering buffering;
     char *where; /* "drover.yaml:12:5", for messages */
 };
 
 struct server_config {
-    char *host;   /* an IP or a name; NULL when unix */
+    char *host; /* an IP or a name; NULL when unix */
     unsigned port;
     char *unix_path;
     unsigned weight; /* 1 to 1000 */
@@ -55,94 +58,104 @@ struct pool_config {
 
     /* local workers */
     unsigned argument_count;
-    char **command;          /* with $PORT, $SOCKET, $WORKER still in it (filled per worker by config_worker_text) */
-    char *directory;         /* absolute */
+    char **command;  /* worker texts: see config_worker_text */
+    char *directory; /* absolute */
     unsigned environment_count;
-    char **environment;      /* "K=v", ready for putenv; may name $PORT, $SOCKET, $WORKER */
-    char *user;              /* NULL: as drover was started */
+    char **environment; /* "K=v", sorted; worker texts too */
+    char *user;         /* NULL: as drover was started */
     enum bind_kind bind;
-    unsigned first_port;     /* 0 = auto */
-    unsigned workers;        /* a number; `auto` and WEB_CONCURRENCY are decided at load */
+    unsigned first_port; /* 0 = auto */
+    unsigned workers;    /* a number; `auto` and WEB_CONCURRENCY are decided at load */
     unsigned start_timeout, start_backoff, start_backoff_max; /* ms */
     int stop_signal;
-    unsigned stop_timeout;   /* ms */
+    unsigned stop_timeout; /* ms */
 
     /* fixed servers */
     unsigned server_count;
     struct server_config *servers;
 
     /* both */
-    unsigned concurrency;    /* 0 = no bound */
+    unsigned concurrency;                               /* 0 = no bound */
     unsigned queue_length, queue_timeout, queue_target; /* ms */
-    unsigned target_concurrency; /* `auto` decided: concurrency where set, else 10 */
+    unsigned target_concurrency;                        /* `auto` decided: concurrency where set, else 10 */
     unsigned target_tunnels;
     enum balance balance;
     enum hash_key hash_key;
-    char *hash_name;         /* header's or cookie's name */
-    unsigned max_fails;      /* 0 = never ejected */
+    char *hash_name;                   /* header's or cookie's name */
+    unsigned max_fails;                /* 0 = never ejected */
     unsigned fail_timeout, slow_start; /* ms */
     unsigned retries;
-    char *probe_path;        /* NULL or "" = only the start is probed */
+    char *probe_path; /* NULL or "" = only the start is probed */
     unsigned probe_interval, probe_timeout, probe_rise, probe_fall;
     enum buffering buffering;
-    uint64_t response_max;   /* buffering.response_max: most of a response kept in a temporary file */
+    uint64_t response_max; /* buffering.response_max: most of a response kept in a temporary file */
 };
 
 struct config {
     _Atomic unsigned references;
-    char *path;              /* the file, or "(command line)" */
-    char *directory;         /* absolute; relative paths start there */
-    unsigned threads;        /* decided: at least 1 */
-    char *user;              /* NULL: none */
+    char *path;       /* the file, or "(command line)" */
+    char *directory;  /* absolute; relative paths start there */
+    unsigned threads; /* decided: at least 1 */
+    char *user;       /* NULL: none */
     unsigned listen_count;
     struct listen_config *listens;
     unsigned trusted_count;
     struct network *trusted;
     bool admin_is_on;
     struct address admin;
-    char *control;           /* path of the unix socket, `auto` decided */
-    char *access_log;        /* NULL = off, "stdout", or an absolute path */
+    char *control;    /* path of the unix socket, `auto` decided */
+    char *access_log; /* NULL = off, "stdout", or an absolute path */
     enum log_format log_format;
     bool via;
     bool keep_underscores;
     struct timeouts_config timeouts;
     struct limits_config limits;
     unsigned route_count;
-    struct route_config *routes; /* never none: a catch-all to the first pool is put in when the file has none */
+    /* Never none: a catch-all to the first pool is put in when the file has none. */
+    struct route_config *routes;
     unsigned pool_count;
     struct pool_config *pools;
 };
 
-/* What is wrong, all of it, a line each: `drover.yaml:12:14: pools.web.workers: expected a count or 'auto', got 'four'`.
- * Warnings have "warning: " after the position. */
+/* What is wrong, all of it, a line each: `drover.yaml:12:14: pools.web.workers: expected a count or 'auto',
+ * got 'four'`. Warnings have "warning: " after the position. */
 struct config_report {
     unsigned errors, warnings;
     char *text; /* lines, each ended by \n; owned by the report; NULL when there are none */
 };
 void config_report_fini(struct config_report *report);
 
-/* Reads `bytes` (YAML). `path` names it in messages and gives the directory that relative paths start from. NULL when
- * report->errors > 0. The result has one reference. Pure but for getenv, the checks that directories and users exist, and CPUs. */
+/* Reads `bytes` (YAML). `path` names it in messages and gives the directory that relative paths start from.
+ * NULL when report->errors > 0. The result has one reference. Pure but for getenv, the checks that
+ * directories and users exist, and CPUs. */
 struct config *config_load(const char *path, const char *bytes, size_t size, struct config_report *report);
-/* Finds and reads the file: `path`, or when NULL ./drover.yaml, else /etc/drover/drover.yaml. The caller frees *bytes and
- * *found (mem_free). False with a line in the report when there is none or it cannot be read. */
+/* Finds and reads the file: `path`, or when NULL ./drover.yaml, else /etc/drover/drover.yaml. The caller
+ * frees *bytes and *found (mem_free). False with a line in the report when there is none or it cannot be
+ * read. */
 bool config_find(const char *path, char **found, char **bytes, size_t *size, struct config_report *report);
-/* The YAML that `drover [-l ADDRESS] [-w N|auto] -- COMMAND...` stands for; the caller frees it (mem_free). */
+/* The YAML that `drover [-l ADDRESS] [-w N|auto] -- COMMAND...` stands for; the caller frees it (mem_free).
+ * */
 char *config_from_command_line(const char *listen, const char *workers, char **command, unsigned count);
 struct config *config_ref(struct config *config);
 void config_unref(struct config **config);
 
-/* `text` with PORT, SOCKET and WORKER ($NAME or ${NAME}) filled in; a NULL value leaves nothing in its place. Caller frees. */
+/* A worker text (pool->command, pool->environment) with PORT, SOCKET and WORKER ($NAME or ${NAME}) filled in,
+ * and $$ made the dollar that it stands for; a NULL value leaves nothing in its place. Never use such a text
+ * without this. Caller frees. */
 char *config_worker_text(const char *text, const char *port, const char *socket, const char *worker);
 
 /* Comparing, for a reload. */
-bool config_same_worker(const struct pool_config *a, const struct pool_config *b); /* command, environment, directory, user, bind, port */
+bool config_same_worker(const struct pool_config *a,
+                        const struct pool_config *b); /* command, environment, directory, user, bind, port */
 /* What changed but needs a restart (user, control, admin): lines into the report as errors. */
-void config_compare_fixed(const struct config *running, const struct config *next, struct config_report *report);
+void config_compare_fixed(const struct config *running, const struct config *next,
+                          struct config_report *report);
 const struct pool_config *config_find_pool(const struct config *config, const char *name);
 
-void config_print(const struct config *config, struct config_report *into); /* every option as decided, as YAML (drover check --print) */
+void config_print(const struct config *config,
+                  struct config_report *into); /* every option as decided, as YAML (drover check --print) */
 char *config_manual(void); /* docs/options.md: generated from the rows of options.c; caller frees */
-char *config_sample(const char *directory); /* `drover init`: a commented drover.yaml for the app found there; caller frees */
+char *config_sample(
+    const char *directory); /* `drover init`: a commented drover.yaml for the app found there; caller frees */
 
 #endif

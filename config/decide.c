@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Second step of loading: `auto` becomes numbers, WEB_CONCURRENCY and PORT replace what the file says. Reads the environment, CPUs
- * and memory; one thread. */
+ * Second step of loading: `auto` becomes numbers, WEB_CONCURRENCY and PORT replace what the file says. Reads
+ * the environment, CPUs and memory; one thread. */
 #include "config/decide.h"
 
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * ${NAME}, ${NAME:-default}, ${NAME-default}, ${NAME:?message}, ${NAME?message} and $$, as Docker Compose has them
- * (compose-spec, interpolation). A value that was put in is never read again for dollars. Reads the environment; one thread. */
+ * ${NAME}, ${NAME:-default}, ${NAME-default}, ${NAME:?message}, ${NAME?message} and $$, as Docker Compose has
+ * them (compose-spec, interpolation). A value that was put in is never read again for dollars. Reads the
+ * environment; one thread. */
 #include "config/expand.h"
 
 #include <stdlib.h>

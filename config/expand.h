@@ -9,11 +9,13 @@
 #define EXPAND_DEPTH_MAX 8       /* of ${A:-${B:-...}} */
 #define EXPAND_SIZE_MAX  1048576 /* bytes one text may become */
 
-/* What a `$` is in: texts for drover itself; texts for a worker (command, environment), in which PORT, SOCKET and WORKER stay as
- * ${NAME} and every other dollar of the result is doubled, to be undone by config_worker_text. */
+/* What a `$` is in: texts for drover itself; texts for a worker (command, environment), in which PORT, SOCKET
+ * and WORKER stay as ${NAME} and every other dollar of the result is doubled, to be undone by
+ * config_worker_text. */
 enum expand_for { EXPAND_FOR_DROVER, EXPAND_FOR_WORKER };
 
-/* `text` begins with a `$`: appends what it stands for and cuts it off `text`. NULL, or what is wrong (the caller frees). */
+/* `text` begins with a `$`: appends what it stands for and cuts it off `text`. NULL, or what is wrong (the
+ * caller frees). */
 char *expand_reference(struct slice *text, enum expand_for who, struct buffer *into);
 /* A whole text. NULL, or what is wrong. */
 char *expand_text(struct slice text, enum expand_for who, struct buffer *into);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Walks the nodes along the rows of options.c and fills the structs. One error style: "expected X, got 'Y'". One thread. */
+ * Walks the nodes along the rows of options.c and fills the structs. One error style: "expected X, got 'Y'".
+ * One thread. */
 #include "config/fill.h"
 
 #include "base/mem.h"

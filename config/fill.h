@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Nodes + rows to structs. Private to config/. Order: fill (each value by itself), decide (`auto`, the environment), validate
- * (values against each other). Each goes on after errors, so that all are told at once. */
+ * Nodes + rows to structs. Private to config/. Order: fill (each value by itself), decide (`auto`, the
+ * environment), validate (values against each other). Each goes on after errors, so that all are told at
+ * once. */
 #ifndef DROVER_CONFIG_FILL_H
 #define DROVER_CONFIG_FILL_H
 
@@ -31,7 +32,8 @@ size_t key_push(struct filling *filling, const char *name);
 size_t key_push_index(struct filling *filling, unsigned index);
 void key_pop(struct filling *filling, size_t mark);
 
-/* All keys of `map` into `base` by the section's rows, presets for those that are not there; `map` may be NULL. */
+/* All keys of `map` into `base` by the section's rows, presets for those that are not there; `map` may be
+ * NULL. */
 void fill_map(struct filling *filling, const struct option_section *section, const struct yaml_node *map,
               void *base);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Readers of a pool's options: what its workers run, where, as whom. Reads the password file and looks at directories; one thread. */
+ * Readers of a pool's options: what its workers run, where, as whom. Reads the password file and looks at
+ * directories; one thread. */
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>

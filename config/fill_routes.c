@@ -67,7 +67,8 @@ void fill_host(struct filling *filling, const struct option *option, const struc
     route->host = text;
 }
 
-/* Only paths that a normalised request path can have, and that have one spelling only: others would not match, or not always. */
+/* Only paths that a normalised request path can have, and that have one spelling only: others would not
+ * match, or not always. */
 static bool is_normal_path(const char *path)
 {
     if (*path != '/' || strstr(path, "//"))

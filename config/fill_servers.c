@@ -18,7 +18,8 @@ static struct slice next_word(struct slice *text)
     return word;
 }
 
-/* A name as DNS or a hosts file may have it, or an IP. All digits and dots must be an IPv4 address: 10.0.0.256 is none. */
+/* A name as DNS or a hosts file may have it, or an IP. All digits and dots must be an IPv4 address:
+ * 10.0.0.256 is none. */
 static bool is_host(struct slice host)
 {
     struct address address;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What is wrong with a file: collected while it is read, told in the order of its lines. The one place that knows how an
- * error reads. Private to config/. */
+ * What is wrong with a file: collected while it is read, told in the order of its lines. The one place that
+ * knows how an error reads. Private to config/. */
 #ifndef DROVER_CONFIG_FINDINGS_H
 #define DROVER_CONFIG_FINDINGS_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * One row per option. What reads the file, checks it, prints it and writes the manual goes by these rows. Private to config/. */
+ * One row per option. What reads the file, checks it, prints it and writes the manual goes by these rows.
+ * Private to config/. */
 #ifndef DROVER_CONFIG_OPTIONS_H
 #define DROVER_CONFIG_OPTIONS_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A configuration as YAML again, every option with the value that was decided: loading it gives the same tree. Goes by the rows of
- * options.c, so that no option can be forgotten here. Pure. */
+ * A configuration as YAML again, every option with the value that was decided: loading it gives the same
+ * tree. Goes by the rows of options.c, so that no option can be forgotten here. Pure. */
 #include "base/check.h"
 #include "base/mem.h"
 #include "config/options.h"

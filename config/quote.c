@@ -19,16 +19,17 @@ static bool is_plain(struct slice text)
     return !slice_starts(text, SLICE("...")) && !slice_starts(text, SLICE("---"));
 }
 
-/* Characters that YAML 1.1 folds, ends lines at or does not allow as they are; all of their UTF-8 forms begin with C2, E2 or EF. */
+/* Characters that YAML 1.1 folds, ends lines at or does not allow as they are; all of their UTF-8 forms begin
+ * with C2, E2 or EF. */
 static size_t escape_wide(struct buffer *into, struct slice rest)
 {
     const unsigned char *at = (const unsigned char *)rest.at;
 
-    if (rest.size >= 2 && at[0] == 0xc2 && at[1] < 0xa0) {
+    if (rest.size >= 2 && at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) {
         buffer_print(into, "\\x%02X", at[1]);
         return 2;
     }
-    if (rest.size < 3)
+    if (rest.size < 3 || (at[1] & 0xc0) != 0x80 || (at[2] & 0xc0) != 0x80)
         return 0;
     unsigned code = (unsigned)(at[0] & 0x0f) << 12 | (unsigned)(at[1] & 0x3f) << 6 | (unsigned)(at[2] & 0x3f);
     if ((at[0] != 0xe2 && at[0] != 0xef) ||

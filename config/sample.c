@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The drover.yaml that `drover init` writes: short, commented, for the app that was found. Looks at the directory only. */
+ * The drover.yaml that `drover init` writes: short, commented, for the app that was found. Looks at the
+ * directory only. */
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "config/app.h"
@@ -46,8 +47,8 @@ static const char nothing_found[] =
     "    servers:\n"
     "      - 127.0.0.1:8080\n";
 
-/* A Python program may be there as a module only. What is not here yet is started through env, so that the file can be checked
- * before it is installed. */
+/* A Python program may be there as a module only. What is not here yet is started through env, so that the
+ * file can be checked before it is installed. */
 static void append_program(struct buffer *into, const char *directory, const char *name, bool is_python)
 {
     bool found, has_python = false;

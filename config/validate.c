@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Third step of loading: rules across values. What was wrong by itself is zero or NULL and is passed over. One thread. */
+ * Third step of loading: rules across values. What was wrong by itself is zero or NULL and is passed over.
+ * One thread. */
 #include "config/validate.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * No two things want one address: listeners, admin, control, ranges of ports for workers, servers that would be drover itself.
- * Pure; one thread. */
+ * No two things want one address: listeners, admin, control, ranges of ports for workers, servers that would
+ * be drover itself. Pure; one thread. */
 #include "config/validate.h"
 
 static bool is_any(const struct address *address)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The small values of the file: pure functions. Every form that is read is exact: what would be rounded or overflow is refused. */
+ * The small values of the file: pure functions. Every form that is read is exact: what would be rounded or
+ * overflow is refused. */
 #include "config/values.h"
 
 #include <signal.h>
@@ -114,7 +115,8 @@ bool value_switch(struct slice text, bool *on)
     return false;
 }
 
-/* Signals that ask a server to end; HUP and USR1 reload some, which is why they are not all that one might send. */
+/* Signals that ask a server to end; HUP and USR1 reload some, which is why they are not all that one might
+ * send. */
 static const struct {
     const char *name;
     int number;

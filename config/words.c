@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Splits a command by the shell's quoting rules (POSIX shell, section 2.2): '...', "...", backslash. ${NAME} is filled in on the way
- * as a shell does it: outside of quotes its value is split at white space, inside it is not, and what is in it is never read for
- * quotes. Unlike a shell's, ${NAME} works inside '...' too, as in every text of the file. Pure but for the environment. */
+ * Splits a command by the shell's quoting rules (POSIX shell, section 2.2): '...', "...", backslash. ${NAME}
+ * is filled in on the way as a shell does it: outside of quotes its value is split at white space, inside it
+ * is not, and what is in it is never read for quotes. Unlike a shell's, ${NAME} works inside '...' too, as in
+ * every text of the file. Pure but for the environment. */
 #include "config/words.h"
 
 #include "base/mem.h"

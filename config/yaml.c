@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The only user of libyaml: its events become nodes. Strict where a slip would be silent: keys that stand twice, second documents,
- * tags; bounded in depth and, against aliases of aliases, in size. One thread; owns every node until document_free. */
+ * The only user of libyaml: its events become nodes. Strict where a slip would be silent: keys that stand
+ * twice, second documents, tags; bounded in depth and, against aliases of aliases, in size. One thread; owns
+ * every node until document_free. */
 #include "config/yaml.h"
 
 #include <yaml.h>
@@ -153,7 +154,8 @@ static void on_open(struct reading *reading, const yaml_event_t *event, enum yam
     reading->open[reading->depth++] = node;
 }
 
-/* `<<: *name` or `<<: [*one, *two]`: the keys of those maps that do not stand here (YAML merge key, yaml.org/type/merge). */
+/* `<<: *name` or `<<: [*one, *two]`: the keys of those maps that do not stand here (YAML merge key,
+ * yaml.org/type/merge). */
 static void merge_one(struct reading *reading, struct yaml_node *map, const struct yaml_node *from)
 {
     if (from->kind != YAML_MAP) {

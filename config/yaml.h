@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * YAML as nodes with their places. An alias is the node of its anchor again, so the tree is a graph without cycles; its size when
- * walked as a tree is bounded. Private to config/. */
+ * YAML as nodes with their places. An alias is the node of its anchor again, so the tree is a graph without
+ * cycles; its size when walked as a tree is bounded. Private to config/. */
 #ifndef DROVER_CONFIG_YAML_H
 #define DROVER_CONFIG_YAML_H
 

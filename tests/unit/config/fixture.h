@@ -20,7 +20,8 @@ static inline void quiet_environment(void)
     unsetenv("PORT");
 }
 
-/* The lines of a report that are (or are not) warnings; the caller frees. Warnings depend on who runs the test. */
+/* The lines of a report that are (or are not) warnings; the caller frees. Warnings depend on who runs the
+ * test. */
 static inline char *lines_of(const struct config_report *report, bool warnings)
 {
     char *into = mem_zero((report->text ? strlen(report->text) : 0) + 1);

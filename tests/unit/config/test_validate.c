@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Wrong files and every line that they get: what is wrong by itself (fill) and what is wrong with something else (validate). */
+ * Wrong files and every line that they get: what is wrong by itself (fill) and what is wrong with something
+ * else (validate). */
 #include "config/validate.h"
 
 #include "tests/unit/config/fixture.h"
