@@ -212,7 +212,7 @@ def an_idle_tunnel_ends_after_its_time_and_a_busy_one_does_not(stage):
 def a_tunnel_holds_its_place_until_it_ends(stage):
     drover = stage.web(plain(), workers=1)
     socket = drover.websocket()
-    assert drover.workers()[0]["active_connections"] == 1
+    until(lambda: drover.workers()[0]["active_connections"] == 1, lambda: drover.workers())
     socket.send(b"\x03\xe8", CLOSE)
     socket.receive_close()
     until(lambda: drover.workers()[0]["active_connections"] == 0, lambda: drover.workers())

@@ -88,8 +88,8 @@ def a_worker_that_hangs_loses_its_share_and_comes_back(stage):
     finally:
         if is_running(victim):
             os.kill(victim, signal.SIGCONT)
-    until(lambda: one(drover, "web.2")["status"] == "healthy", lambda: drover.workers(), 20)
     with drover.load() as load:
+        until(lambda: one(drover, "web.2")["status"] == "healthy", lambda: drover.workers(), 20)
         load.wait_for(200)
     load.assert_nothing_failed()
 
@@ -110,7 +110,7 @@ def one_slow_page_is_not_a_sick_worker(stage):
 def a_worker_that_answers_rubbish_is_ejected_and_replaced(stage):
     rubbish = stage.path("rubbish")
     command = plain()
-    drover = stage.drover(stage.config({"web": {"command": ["/bin/sh", "-c", f'test "$WORKER" = web.1 && more="--rubbish-when {rubbish}"; exec "$0" "$@" $more',
+    drover = stage.drover(stage.config({"web": {"command": ["/bin/sh", "-c", f'test "$WORKER" = web.1 && more="--rubbish-when {rubbish}"; exec "$$0" "$$@" $$more',
                                                             *command], "bind": "port", "workers": 3, "max_fails": 2, "fail_timeout": "700ms",
                                                 "start": {"backoff": "100ms"}}}))
     pid = one(drover, "web.1")["worker_id"]
@@ -165,7 +165,7 @@ def a_worker_that_crashes_at_once_is_started_less_and_less_often(stage):
 @scenario()
 def last_words_of_a_crashed_worker_are_in_status_and_log(stage):
     drover = stage.web(plain("--crash"), workers=1, wait="up", start={"backoff": "30s"})
-    until(lambda: drover.workers()[0]["status"] == "backoff", lambda: drover.workers())
+    until(lambda: [w["status"] for w in drover.workers()] == ["backoff"], lambda: drover.workers())
     drover.wait_said("last words at")
     result = drover.command("status")
     assert result.returncode == 1 and "last words at" in result.stdout, result
@@ -208,7 +208,7 @@ def a_worker_that_exits_by_itself_is_replaced_without_a_failed_request(stage):
 
 @scenario()
 def a_worker_and_its_children_are_ended_as_a_group(stage):
-    drover = stage.web(["/bin/sh", "-c", '"$0" -c "import time; time.sleep(3600)" & exec "$0" "$@"', *plain("--stubborn")], workers=1, bind="port",
+    drover = stage.web(["/bin/sh", "-c", '"$$0" -c "import time; time.sleep(3600)" & exec "$$0" "$$@"', *plain("--stubborn")], workers=1, bind="port",
                        stop={"timeout": "700ms"})
     below = [pid for pid in family(drover.pid) if pid != drover.engine()]
     worker = drover.pids()[0]

@@ -24,10 +24,13 @@ def a_wrong_file_changes_nothing_and_says_why(stage):
             assert re.search(r"drover\.yaml:\d+:\d+: |pools\.web\.directory", text), text
             drover.hup()
             drover.wait_said(r"drover\.yaml:\d+|refused|pools", after=said)
-        drover.write("listen: [")
+        drover.write(f"control: {good['control']}\nlisten: [")
         drover.told("reload", status=1)
         os.unlink(drover.file)
-        drover.told("reload", status=1)
+        assert drover.command("reload").returncode == 2, "the file that -c names is not there"
+        said = len(drover.said())
+        drover.hup()
+        drover.wait_said(r"No such file|cannot", after=said)
         load.wait_for(100)
     load.assert_nothing_failed()
     assert drover.pids() == pids and drover.engine() == engine

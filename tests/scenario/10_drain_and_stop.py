@@ -130,7 +130,7 @@ def term_while_workers_still_start_leaves_nothing(stage):
 
 @scenario()
 def nothing_is_left_when_the_keeper_is_killed(stage):
-    drover = stage.web(["/bin/sh", "-c", '"$0" -c "import time; time.sleep(3600)" & exec "$0" "$@"', *plain()], workers=2, bind="port")
+    drover = stage.web(["/bin/sh", "-c", '"$$0" -c "import time; time.sleep(3600)" & exec "$$0" "$$@"', *plain()], workers=2, bind="port")
     below = family(drover.pid)
     assert len(below) >= 6
     with Wire(drover.port) as wire:

@@ -95,7 +95,7 @@ def a_worker_that_closes_every_reused_connection_fails_nobody(stage):
 @scenario(limit=40)
 def a_worker_that_closes_idle_links_early_loses_no_request(stage):
     def script(link):
-        link.socket.settimeout(0.05)
+        link.socket.settimeout(link.backend.patience)
         try:
             while True:
                 while b"\r\n\r\n" not in link.buffer:
@@ -104,13 +104,16 @@ def a_worker_that_closes_idle_links_early_loses_no_request(stage):
                 link.answer("x") if link.read_request() else None
         except TimeoutError:
             return
-    drover = stage.front(stage.backend(script))
+    backend = stage.backend(script)
+    backend.patience = 0.05
+    drover = stage.front(backend)
     with Wire(drover.port) as wire:
         for turn in range(120):
             assert wire.get().status == 200, turn
             time.sleep(0.042 + 0.0002 * (turn % 80))
-    with drover.load(clients=4, pause=0.049, method="POST", body=b"x") as load:
-        load.wait_for(150)
+    backend.patience = 0.4
+    with drover.load(clients=4, pause=0.399, method="POST", body=b"x") as load:
+        load.wait_for(40)
     load.assert_nothing_failed()
 
 

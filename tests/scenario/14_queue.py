@@ -3,7 +3,7 @@
 import threading
 import time
 
-from kit import PATIENCE, Wire, get, plain, scenario, until
+from kit import PATIENCE, plain, scenario, until
 
 
 class Gate:
@@ -175,13 +175,15 @@ def a_queue_that_stood_too_long_serves_the_newest_first(stage):
 @scenario()
 def a_websocket_waits_in_the_queue_too(stage):
     drover = stage.web(plain(), workers=1, concurrency=1)
-    first = drover.websocket()
-    with Wire(drover.port) as wire:
-        wire.send_request("GET", "/")
-        until(lambda: queued(drover) == 1, lambda: drover.health())
-        first.close()
-        assert wire.read_response().status == 200
-    assert get(drover.port).status == 200
+    slow = send(drover, "/slow?ms=700")
+    until(lambda: drover.workers()[0]["active_connections"] == 1, lambda: drover.workers())
+    opened = []
+    opener = threading.Thread(target=lambda: opened.append(drover.websocket()))
+    opener.start()
+    until(lambda: queued(drover) == 1, lambda: drover.health())
+    assert slow.read_response().status == 200
+    opener.join(10 * PATIENCE)
+    opened[0].echo()
 
 
 @scenario(limit=40)

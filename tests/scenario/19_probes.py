@@ -78,7 +78,7 @@ def a_worker_is_ready_when_its_probe_path_is_good(stage):
 @scenario(limit=40)
 def a_worker_that_turns_sick_is_left_out_and_comes_back(stage):
     sick = stage.path("sick")
-    command = ["/bin/sh", "-c", f'test "$WORKER" = web.1 && more="--sick-when {sick}"; exec "$0" "$@" $more', *plain()]
+    command = ["/bin/sh", "-c", f'test "$WORKER" = web.1 && more="--sick-when {sick}"; exec "$$0" "$$@" $$more', *plain()]
     drover = stage.web(command, workers=2, bind="port", probe={**QUICK, "interval": "300ms"})
     stage.write("sick", "")
     until(lambda: statuses(drover)["web.1"] != "healthy", lambda: drover.workers(), 10)

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 
 from kit import Wire, free_port, get, plain, request, scenario, until
 
@@ -15,6 +14,7 @@ def health_worker_shows_the_tree_of_the_manual(stage):
     socket_ = drover.websocket()
     for _ in range(5):
         drover.get()
+    until(lambda: all(worker["memory"] for worker in drover.workers()), "memory is measured", 5)
     page = drover.page("/health/worker")
     assert page.status == 200 and "application/json" in page.field("Content-Type")
     tree = page.json()
@@ -100,7 +100,7 @@ def status_is_an_aligned_table_and_json(stage):
 
 @scenario()
 def the_access_log_has_a_line_for_each_request(stage):
-    drover = stage.web(plain(), workers=1)
+    drover = stage.web(plain(), workers=1, top={"threads": 1})
     drover.get("/page?x=1", fields=[("User-Agent", 'quote" and \x1b[31mred'), ("Referer", "http://a.test/")])
     drover.request("POST", "/nothing-here", body=b"abc")
     with Wire(drover.port) as wire:
@@ -179,9 +179,9 @@ def what_goes_wrong_has_a_word_of_its_own_in_the_access_log(stage):
         drover.get(path)
         until(lambda: any(json.loads(line)["target"] == path and json.loads(line)["error"] == word for line in drover.access_lines()),
               lambda: drover.access_lines())
-    with Wire(drover.port) as wire:
-        wire.send_request("GET", "/silent")
-        wire.socket.shutdown(socket.SHUT_RDWR)
+    wire = Wire(drover.port)
+    wire.send_request("GET", "/silent")
+    wire.reset()
     until(lambda: any(json.loads(line)["error"] == "client_gone" for line in drover.access_lines()), lambda: drover.access_lines())
 
 

@@ -35,4 +35,4 @@ def also_when_requests_are_buffered_whole(stage):
 
 @scenario(limit=90)
 def also_in_a_pool_with_a_bound(stage):
-    strict(stage, "--jobs", "48", concurrency=16)
+    strict(stage, "--jobs", "48", concurrency=100)

@@ -13,7 +13,7 @@ def example(stage, name, file="drover.yaml"):
     shutil.copytree(os.path.join(ROOT, "examples", name), directory)
     with open(os.path.join(directory, file), "a") as yaml:
         admin = free_port()
-        yaml.write(f"admin: 127.0.0.1:{admin}\ncontrol: {stage.path('control.sock')}\n")
+        yaml.write(f"admin: 127.0.0.1:{admin}\ncontrol: {stage.path('control/sock')}\n")
     port = free_port()
     drover = stage.drover(None, wait=None, arguments=["-c", os.path.join(directory, file)],
                           environment={"PORT": str(port), "PATH": "/usr/bin:/bin:/usr/sbin"})

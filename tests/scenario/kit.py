@@ -133,7 +133,7 @@ class Stage:
     def config(self, pools, **top):
         """A whole configuration around these pools."""
         base = {"threads": 2, "listen": [f"127.0.0.1:{free_port()}"], "admin": f"127.0.0.1:{free_port()}",
-                "control": self.path(f"control-{len(self.drovers)}.sock"), "access_log": self.path(f"access-{len(self.drovers)}.log")}
+                "control": self.path(f"control-{len(self.drovers)}/sock"), "access_log": self.path(f"access-{len(self.drovers)}.log")}
         base.update(top)
         base["pools"] = pools
         return {key: value for key, value in base.items() if value is not None}
@@ -160,7 +160,7 @@ class Stage:
 
     def keep(self, closable):
         """Closed at the end, whatever happens."""
-        self.closing.callback(closable.close if hasattr(closable, "close") else closable.wire.close)
+        self.closing.callback(closable.drop if isinstance(closable, WebSocket) else closable.close)
         return closable
 
     def run(self, *arguments, environment=None, timeout=15, directory=None, prefix=()):
@@ -172,7 +172,7 @@ class Stage:
     def environment(self, more=None):
         result = {key: value for key, value in os.environ.items()
                   if key not in ("WEB_CONCURRENCY", "PORT", "SOCKET", "WORKER", "XDG_RUNTIME_DIR")}
-        result["XDG_RUNTIME_DIR"] = self.directory  # `control: auto` stays inside
+        result["XDG_RUNTIME_DIR"] = self.path("runtime")  # `control: auto` stays inside
         result["PYTHONDONTWRITEBYTECODE"] = "1"
         result["NODE_PATH"] = "/usr/share/nodejs"
         result.update(more or {})
@@ -211,9 +211,9 @@ class Drover:
     # --- the file
 
     def write(self, config):
-        """(Over)writes the file in one step; JSON is YAML too."""
+        """(Over)writes the file in one step: a line for each top-level key, its value as JSON, which is YAML too."""
         self.config = config
-        text = config if isinstance(config, str) else json.dumps(config, indent=2)
+        text = config if isinstance(config, str) else "".join(f"{key}: {json.dumps(value)}\n" for key, value in config.items())
         with open(self.file + ".new", "w") as file:
             file.write(text)
         os.rename(self.file + ".new", self.file)
@@ -290,7 +290,7 @@ class Drover:
         return [worker for worker in self.pool(pool)["workers"] if status in (None, worker["status"])]
 
     def pids(self, pool="web"):
-        return sorted(worker["worker_id"] for worker in self.workers(pool))
+        return sorted(worker["worker_id"] for worker in self.workers(pool) if worker.get("worker_id"))
 
     def wait_page(self, path, within=20):
         """Until this page of the admin says 200."""
