@@ -18,6 +18,7 @@ static inline void quiet_environment(void)
 {
     unsetenv("WEB_CONCURRENCY");
     unsetenv("PORT");
+    setenv("PATH", "/usr/bin:/bin", 1); /* a directory that may not be looked into might hold any program */
 }
 
 /* The lines of a report that are (or are not) warnings; the caller frees. Warnings depend on who runs the

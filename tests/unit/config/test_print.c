@@ -27,8 +27,7 @@ START_TEST(what_is_printed_loads_as_the_same)
         "pools:\n  a: {command: [sh, '$$PORT', '${PORT}', 'a \"b', ''], workers: 2, port: 9100}\n"
         "  b: {servers: ['x:1 weight=5', '[::1]:3', unix:/a/b], balance: hash, key: header:X, buffering: "
         "{mode: on, response_max: 1k}}\n",
-        "pools: {a: {command: sh --fd 3, concurrency: 8}, off: {command: sh $PORT, user: root, directory: "
-        "/tmp}}\n"};
+        "pools: {a: {command: sh --fd 3, concurrency: 8}, off: {command: sh $PORT, user: root}}\n"};
 
     quiet_environment();
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
