@@ -26,6 +26,15 @@ static void words_of(struct words *words, const struct endpoint *endpoint)
         words->socket = endpoint->path;
 }
 
+/* `gunicorn --bind fd://3` would take the descriptor a second time when LISTEN_PID told it to, and fail. */
+static bool names_its_descriptor(const struct pool_config *pool)
+{
+    for (unsigned i = 0; i < pool->argument_count; i++)
+        if (strstr(pool->command[i], "fd://"))
+            return true;
+    return false;
+}
+
 void worker_environment(struct environment *environment, char *const *inherited,
                         const struct pool_config *pool, const char *name, const struct endpoint *endpoint,
                         const struct identity *user)
@@ -46,7 +55,8 @@ void worker_environment(struct environment *environment, char *const *inherited,
     environment_set(environment, "WORKER", name);
     if (endpoint->kind == BIND_FD) {
         environment_put(environment, "LISTEN_FDS=1");
-        environment_put(environment, CHILD_LISTEN_PID_ROOM);
+        if (!names_its_descriptor(pool))
+            environment_put(environment, CHILD_LISTEN_PID_ROOM);
     }
     for (unsigned i = 0; i < pool->environment_count; i++) {
         char *entry = config_worker_text(pool->environment[i], words.port, words.socket, name);

@@ -74,6 +74,19 @@ START_TEST(an_inherited_listener_is_announced_as_systemd_does)
 }
 END_TEST
 
+START_TEST(a_command_that_names_its_descriptor_is_not_told_twice)
+{
+    char *words[] = {"gunicorn", "--bind", "fd://3"};
+    struct pool_config pool = {.argument_count = 3, .command = words};
+    struct endpoint endpoint = {.is_set = true, .kind = BIND_FD, .port = 9123};
+    struct environment environment = made(&pool, &endpoint, NULL);
+
+    ck_assert_str_eq(environment_get(&environment, "LISTEN_FDS"), "1");
+    ck_assert_ptr_null(environment_get(&environment, "LISTEN_PID"));
+    environment_fini(&environment);
+}
+END_TEST
+
 START_TEST(another_user_finds_its_own_home)
 {
     struct identity user = {.name = "app", .home = "/home/app"};
@@ -105,5 +118,6 @@ END_TEST
 UNIT_MAIN("keeper/worker_plan", a_worker_on_a_port_finds_it_in_its_environment,
           what_is_drovers_own_does_not_reach_a_worker,
           the_pools_environment_wins_and_may_name_the_workers_words,
-          an_inherited_listener_is_announced_as_systemd_does, another_user_finds_its_own_home,
+          an_inherited_listener_is_announced_as_systemd_does,
+          a_command_that_names_its_descriptor_is_not_told_twice, another_user_finds_its_own_home,
           the_words_of_a_command_are_filled_in)
