@@ -112,6 +112,16 @@ static void remove_over(struct fleet *fleet)
     fleet->count = kept;
 }
 
+/* Its going saves a start, or frees a port that the file may mean for another pool by now (a fixed range
+ * has room for twice the wanted). */
+static bool goes_anyway(const struct worker *worker)
+{
+    const struct fleet *fleet = worker->fleet;
+
+    return worker->fate == FATE_UNTIL_REPLACED ||
+           (fleet->pool->first_port > 0 && worker->slot->number > 2 * fleet_wanted(fleet));
+}
+
 static bool retire_one(struct fleet *fleet)
 {
     struct candidate candidates[SLOTS_MAX];
@@ -126,7 +136,7 @@ static bool retire_one(struct fleet *fleet)
         workers[count] = worker;
         candidates[count++] = (struct candidate){
             .is_serving = worker->state == WORKER_HEALTHY,
-            .goes_anyway = worker->fate == FATE_UNTIL_REPLACED,
+            .goes_anyway = goes_anyway(worker),
             .tunnels = counts_tunnels(word),
             .requests = counts_requests(word),
             .started_us = atomic_load(&worker->slot->started_us),

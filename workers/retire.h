@@ -9,7 +9,7 @@
 
 struct candidate {
     bool is_serving;  /* else it starts, or waits for its next start: nobody would miss it */
-    bool goes_anyway; /* to be replaced soon: its going saves a start */
+    bool goes_anyway; /* it is to be replaced soon, or in the way */
     unsigned tunnels, requests;
     uint64_t started_us;
 };

@@ -228,8 +228,7 @@ static void wait_for_restart(struct worker *worker, bool was_long_healthy)
     enter(worker, WORKER_BACKOFF);
     due_in(worker, wait_ms);
     if (wait_ms > 0)
-        log_info("%s: crashed %u times in a row, started again in %u ms", worker->slot->name, crashes,
-                 wait_ms);
+        log_info("%s: crash %u in a row, started again in %u ms", worker->slot->name, crashes, wait_ms);
     else
         worker_start(worker);
 }

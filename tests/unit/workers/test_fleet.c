@@ -31,6 +31,20 @@ START_TEST(scaling_down_retires_the_ones_with_the_fewest_tunnels)
 }
 END_TEST
 
+START_TEST(in_a_fixed_range_those_beyond_it_go_first)
+{
+    world.file.pool.first_port = 8000;
+    fleet_scale(world.fleet, 9);
+    keeper_obeys();
+    for (unsigned number = 5; number <= 9; number++)
+        becomes_ready(number);
+    hold(9, 0, 50);
+    fleet_scale(world.fleet, 4);
+    ck_assert_int_eq(state(9), WORKER_DRAINING);
+    ck_assert_int_eq(state(8), WORKER_HEALTHY);
+}
+END_TEST
+
 START_TEST(scaling_down_during_a_start_takes_those_that_start)
 {
     fleet_scale(world.fleet, 6);
@@ -303,7 +317,7 @@ int main(void)
 
     failures +=
         RUN("the size of a fleet", set_up_healthy, scaling_up_takes_the_lowest_free_numbers,
-            scaling_down_retires_the_ones_with_the_fewest_tunnels,
+            scaling_down_retires_the_ones_with_the_fewest_tunnels, in_a_fixed_range_those_beyond_it_go_first,
             scaling_down_during_a_start_takes_those_that_start,
             one_that_is_retired_before_the_keeper_started_it_is_stopped_then,
             a_retired_worker_is_stopped_only_when_it_holds_nothing, what_another_engine_holds_counts_too,
