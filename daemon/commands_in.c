@@ -14,7 +14,8 @@ struct waiting_reload {
     struct admin_request *request;
 };
 
-__attribute__((format(printf, 3, 4))) static void reply(struct admin_request *request, bool ok, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void reply(struct admin_request *request, bool ok,
+                                                        const char *format, ...)
 {
     char text[512];
     va_list arguments;
@@ -38,11 +39,13 @@ static void on_scale(void *owner, struct admin_request *request, const char *poo
         fleet_scale_clear(part->fleet);
         reply(request, true, "%s: %u workers, as the file says", pool, fleet_wanted(part->fleet));
     } else if (!slice_to_u64(slice_of(size), &count) || count < 1 || count > WORKERS_MAX) {
-        reply(request, false, "%s: expected a count from 1 to %d or 'file', got '%s'", pool, WORKERS_MAX, size);
+        reply(request, false, "%s: expected a count from 1 to %d or 'file', got '%s'", pool, WORKERS_MAX,
+              size);
     } else {
         unsigned before = fleet_wanted(part->fleet);
         fleet_scale(part->fleet, (unsigned)count);
-        reply(request, true, "%s: %u -> %u workers, until `drover scale %s file` or a change of `workers` in the file", pool,
+        reply(request, true,
+              "%s: %u -> %u workers, until `drover scale %s file` or a change of `workers` in the file", pool,
               before, (unsigned)count, pool);
     }
 }
@@ -77,8 +80,7 @@ static void on_reload(void *owner, struct admin_request *request)
 
 void commands_reloaded(struct engine *engine, uint64_t reference, bool accepted, const char *report)
 {
-    list_each_safe(node, next, &engine->reload_waiting)
-    {
+    list_each_safe (node, next, &engine->reload_waiting) {
         struct waiting_reload *waiting = list_entry(node, struct waiting_reload, node);
         if (waiting->reference != reference)
             continue;

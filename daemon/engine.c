@@ -16,8 +16,8 @@
 #include "base/mem.h"
 #include "base/net.h"
 
-#define BEAT_MS      500
-#define TICK_MS      200
+#define BEAT_MS       500
+#define TICK_MS       200
 #define SPOOL_THREADS 2
 
 /* --- loops --- */
@@ -27,8 +27,8 @@ static void on_carrier_beat(void *argument)
     struct carrier *carrier = argument;
     struct engine *engine = carrier->engine;
 
-    atomic_store_explicit(&engine->slots->engines[engine->start->column].beats[carrier->index + 1], clock_ms(),
-                          memory_order_relaxed);
+    atomic_store_explicit(&engine->slots->engines[engine->start->column].beats[carrier->index + 1],
+                          clock_ms(), memory_order_relaxed);
 }
 
 static void *carrier_main(void *argument)
@@ -159,7 +159,8 @@ static void on_beat(void *argument)
 {
     struct engine *engine = argument;
 
-    atomic_store_explicit(&engine->slots->engines[engine->start->column].beats[0], clock_ms(), memory_order_relaxed);
+    atomic_store_explicit(&engine->slots->engines[engine->start->column].beats[0], clock_ms(),
+                          memory_order_relaxed);
 }
 
 static void on_tick(void *argument)
@@ -239,7 +240,8 @@ int engine_run(const struct engine_start *start)
     engine.source.proxies = engine.proxies;
     engine.source.proxy_count = engine.carrier_count;
     parts_publish(&engine);
-    engine.admin = admin_open(engine.loop, start->admin, start->control, &engine.source, &commands_in, &engine);
+    engine.admin =
+        admin_open(engine.loop, start->admin, start->control, &engine.source, &commands_in, &engine);
     watch_open_readable(&engine.orders, engine.loop, start->orders, orders_in_event, &engine);
     ticker_start(&engine.beat, engine.loop, BEAT_MS, on_beat, &engine);
     ticker_start(&engine.tick, engine.loop, TICK_MS, on_tick, &engine);

@@ -24,8 +24,8 @@ struct part {
     const struct pool_config *config; /* of the engine's configuration */
     struct fleet *fleet;
     struct servers *servers;
-    struct pool *pool;                /* the newest set */
-    bool is_dirty;                    /* its backends changed since `pool` was made */
+    struct pool *pool; /* the newest set */
+    bool is_dirty;     /* its backends changed since `pool` was made */
 };
 
 /* One loop with its thread and its proxy. */
@@ -41,26 +41,26 @@ struct carrier {
 struct engine {
     const struct engine_start *start;
     struct slots *slots;
-    struct config *config;            /* in force */
-    struct config *next_config;       /* validated; NEWS_ADOPT makes it the one in force */
-    struct loop *loop;                /* the control thread's */
+    struct config *config;      /* in force */
+    struct config *next_config; /* validated; NEWS_ADOPT makes it the one in force */
+    struct loop *loop;          /* the control thread's */
     struct resolver *resolver;
     struct snapshot *snapshot;
     unsigned part_count;
-    struct part **parts;              /* in the order of config->pools */
+    struct part **parts; /* in the order of config->pools */
     struct list leaving;
     unsigned carrier_count;
     struct carrier *carriers;
-    struct proxy **proxies;           /* of the carriers, by index */
-    unsigned listener_count;          /* what is listened on now, as config->listens */
+    struct proxy **proxies;  /* of the carriers, by index */
+    unsigned listener_count; /* what is listened on now, as config->listens */
     struct address *listening;
     struct listener_sockets *incoming; /* of NEWS_LISTENER, until NEWS_ADOPT */
     unsigned incoming_count;
-    struct list checks;               /* readiness.c */
+    struct list checks; /* readiness.c */
     struct admin *admin;
     struct admin_source source;
     struct admin_pool *source_pools;
-    struct list reload_waiting;       /* `drover reload` commands */
+    struct list reload_waiting; /* `drover reload` commands */
     uint64_t next_reference;
     struct watch orders;
     struct ticker beat, tick, second;
@@ -71,17 +71,20 @@ struct engine {
 
 /* parts.c */
 void parts_open(struct engine *engine);
-void parts_adopt(struct engine *engine, struct config *config); /* the configuration in force is another one now */
+void parts_adopt(struct engine *engine,
+                 struct config *config); /* the configuration in force is another one now */
 void parts_close(struct engine *engine);
-struct part *parts_find(struct engine *engine, const char *pool);      /* leaving ones too, behind the others; NULL */
+struct part *parts_find(struct engine *engine,
+                        const char *pool); /* leaving ones too, behind the others; NULL */
 struct part *parts_of_slot(struct engine *engine, int slot);
-void parts_changed(struct part *part);   /* the next snapshot is made at the end of this turn */
+void parts_changed(struct part *part); /* the next snapshot is made at the end of this turn */
 void parts_publish(struct engine *engine);
-void parts_tick(struct engine *engine);  /* several times a second */
+void parts_tick(struct engine *engine);    /* several times a second */
 void pages_publish(struct engine *engine); /* what `expose:` shows */
 
 /* readiness.c */
-void readiness_wanted(struct part *part, int slot, uint32_t generation, const struct address *address, bool wanted);
+void readiness_wanted(struct part *part, int slot, uint32_t generation, const struct address *address,
+                      bool wanted);
 void readiness_gone(struct part *part, struct backend *backend);
 void readiness_tick(struct engine *engine); /* ejected workers whose time is up get their connect probe */
 void readiness_close(struct engine *engine);

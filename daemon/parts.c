@@ -22,8 +22,8 @@ static void on_fleet_members(struct fleet *fleet, void *owner)
     parts_changed(owner);
 }
 
-static void on_probe_wanted(struct fleet *fleet, int slot, uint32_t generation, const struct address *address, bool wanted,
-                            void *owner)
+static void on_probe_wanted(struct fleet *fleet, int slot, uint32_t generation, const struct address *address,
+                            bool wanted, void *owner)
 {
     (void)fleet;
     readiness_wanted(owner, slot, generation, address, wanted);
@@ -88,11 +88,11 @@ static struct part *part_new(struct engine *engine, struct config *config, const
     part->is_dirty = true;
     list_init(&part->node);
     if (pool->is_launched)
-        part->fleet = fleet_new(engine->loop, config, pool, engine->slots, engine->start->orders, engine->start->keeper,
-                                &fleet_callbacks, part);
+        part->fleet = fleet_new(engine->loop, config, pool, engine->slots, engine->start->orders,
+                                engine->start->keeper, &fleet_callbacks, part);
     else
-        part->servers =
-            servers_new(engine->loop, engine->resolver, config, pool, engine->slots, &servers_callbacks, part);
+        part->servers = servers_new(engine->loop, engine->resolver, config, pool, engine->slots,
+                                    &servers_callbacks, part);
     return part;
 }
 
@@ -132,7 +132,8 @@ static struct part *take_old(struct part **old, unsigned count, const struct poo
 {
     for (unsigned i = 0; i < count; i++) {
         struct part *part = old[i];
-        if (!part || strcmp(part->config->name, pool->name) != 0 || part->config->is_launched != pool->is_launched)
+        if (!part || strcmp(part->config->name, pool->name) != 0 ||
+            part->config->is_launched != pool->is_launched)
             continue;
         old[i] = NULL;
         return part;
@@ -182,7 +183,7 @@ void parts_close(struct engine *engine)
     task_cancel(&engine->publish);
     for (unsigned i = 0; i < engine->part_count; i++)
         part_free(engine->parts[i]);
-    list_each_safe(node, next, &engine->leaving)
+    list_each_safe (node, next, &engine->leaving)
         part_free(list_entry(node, struct part, node));
     mem_free(engine->parts);
 }
@@ -192,8 +193,7 @@ struct part *parts_find(struct engine *engine, const char *pool)
     for (unsigned i = 0; i < engine->part_count; i++)
         if (strcmp(engine->parts[i]->config->name, pool) == 0)
             return engine->parts[i];
-    list_each_safe(node, next, &engine->leaving)
-    {
+    list_each_safe (node, next, &engine->leaving) {
         struct part *part = list_entry(node, struct part, node);
         if (part->fleet && strcmp(fleet_name(part->fleet), pool) == 0)
             return part;
@@ -216,7 +216,8 @@ static void make_set(struct part *part)
     unsigned count;
 
     backends = part->fleet ? fleet_backends(part->fleet, &count) : servers_backends(part->servers, &count);
-    part->pool = pool_new(engine->config, part->config, engine->slots, engine->start->column, previous, backends, count);
+    part->pool = pool_new(engine->config, part->config, engine->slots, engine->start->column, previous,
+                          backends, count);
     if (previous)
         pool_unref(&previous);
     part->is_dirty = false;
@@ -267,8 +268,7 @@ void parts_tick(struct engine *engine)
     for (unsigned i = 0; i < engine->part_count; i++)
         if (engine->parts[i]->fleet)
             fleet_tick(engine->parts[i]->fleet, now_us);
-    list_each_safe(node, next, &engine->leaving)
-    {
+    list_each_safe (node, next, &engine->leaving) {
         struct part *part = list_entry(node, struct part, node);
         if (part->fleet)
             fleet_tick(part->fleet, now_us);

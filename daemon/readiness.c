@@ -7,8 +7,8 @@
 #include "base/mem.h"
 #include "daemon/engine.h"
 
-#define FIRST_PROBE_MS 50   /* after the start, then between two probes while it gives no answer */
-#define EJECTIONS_MAX  2    /* in a row: then the worker is replaced */
+#define FIRST_PROBE_MS 50 /* after the start, then between two probes while it gives no answer */
+#define EJECTIONS_MAX  2  /* in a row: then the worker is replaced */
 
 enum check_kind { CHECK_READY, CHECK_LIVE, CHECK_EJECTED };
 
@@ -21,8 +21,8 @@ struct check {
     struct address address;
     struct probe *probe;
     struct deadline again;
-    struct health_watch *watch;  /* CHECK_LIVE */
-    struct backend *backend;     /* CHECK_EJECTED; referenced */
+    struct health_watch *watch; /* CHECK_LIVE */
+    struct backend *backend;    /* CHECK_EJECTED; referenced */
 };
 
 static struct probe_question question_of(const struct check *check)
@@ -128,21 +128,22 @@ static bool is_for(const struct check *check, const struct part *part, int slot,
 
 static void drop(struct part *part, int slot, uint32_t generation)
 {
-    list_each_safe(node, next, &part->engine->checks)
-    {
+    list_each_safe (node, next, &part->engine->checks) {
         struct check *check = list_entry(node, struct check, node);
         if (is_for(check, part, slot, generation))
             check_free(check);
     }
 }
 
-void readiness_wanted(struct part *part, int slot, uint32_t generation, const struct address *address, bool wanted)
+void readiness_wanted(struct part *part, int slot, uint32_t generation, const struct address *address,
+                      bool wanted)
 {
     struct engine *engine = part->engine;
 
     drop(part, slot, generation);
     if (wanted)
-        deadline_start(&check_new(part, CHECK_READY, slot, generation, address)->again, engine->loop, FIRST_PROBE_MS);
+        deadline_start(&check_new(part, CHECK_READY, slot, generation, address)->again, engine->loop,
+                       FIRST_PROBE_MS);
 }
 
 void readiness_gone(struct part *part, struct backend *backend)
@@ -165,7 +166,7 @@ static void on_ejected_result(void *argument, enum probe_result result, const ch
 
 static bool has_check(struct engine *engine, const struct backend *backend)
 {
-    list_each_safe(node, next, &engine->checks)
+    list_each_safe (node, next, &engine->checks)
         if (list_entry(node, struct check, node)->backend == backend)
             return true;
     return false;
@@ -209,6 +210,6 @@ void readiness_tick(struct engine *engine)
 
 void readiness_close(struct engine *engine)
 {
-    list_each_safe(node, next, &engine->checks)
+    list_each_safe (node, next, &engine->checks)
         check_free(list_entry(node, struct check, node));
 }

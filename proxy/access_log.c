@@ -14,15 +14,15 @@
 #include "base/mem.h"
 #include "base/net.h"
 
-#define FLUSH_MS   250
-#define FLUSH_SIZE (16 * 1024)
+#define FLUSH_MS      250
+#define FLUSH_SIZE    (16 * 1024)
 #define LINE_MAX_SIZE 4000 /* below PIPE_BUF: lines of several loops do not mix in a pipe */
-#define PIPE_PIECE 4096
+#define PIPE_PIECE    4096
 
 struct access_log {
     struct loop *loop;
     int fd;
-    bool is_pipe;               /* or a terminal, a socket: may block */
+    bool is_pipe; /* or a terminal, a socket: may block */
     enum log_format format;
     _Atomic uint64_t *dropped;
     struct buffer lines;
@@ -95,7 +95,8 @@ static void know_descriptor(struct access_log *log, int fd)
     log->is_pipe = fstat(fd, &status) != 0 || !S_ISREG(status.st_mode);
 }
 
-struct access_log *access_log_new(struct loop *loop, int fd, enum log_format format, _Atomic uint64_t *dropped)
+struct access_log *access_log_new(struct loop *loop, int fd, enum log_format format,
+                                  _Atomic uint64_t *dropped)
 {
     struct access_log *log = mem_zero(sizeof *log);
 
@@ -189,32 +190,33 @@ static size_t escape(struct access_log *log, char *into, size_t room, struct sli
     return log->format == LOG_FORMAT_JSON ? str_escape_json(into, room, text) : str_escape(into, room, text);
 }
 
-static size_t put_text(char *line, size_t room, const struct access_record *record, const char *stamp, const char *target,
-                       const char *referer, const char *agent, const struct words *words)
+static size_t put_text(char *line, size_t room, const struct access_record *record, const char *stamp,
+                       const char *target, const char *referer, const char *agent, const struct words *words)
 {
-    return str_format(line, room,
-                      "%.*s - - [%s] \"%.*s %s HTTP/1.%u\" %u %llu \"%s\" \"%s\" %s %.3f %.3f %u %s %.*s\n",
-                      (int)record->client.size, record->client.at, stamp, (int)words->method.size, words->method.at, target,
-                      record->minor, record->status, (unsigned long long)record->bytes_sent, referer, agent,
-                      record->backend ? record->backend : "-", (double)record->duration_us / 1e6,
-                      (double)record->wait_us / 1e6, record->tries, record->word, words->id.size ? (int)words->id.size : 1,
-                      words->id.size ? words->id.at : "-");
+    return str_format(
+        line, room, "%.*s - - [%s] \"%.*s %s HTTP/1.%u\" %u %llu \"%s\" \"%s\" %s %.3f %.3f %u %s %.*s\n",
+        (int)record->client.size, record->client.at, stamp, (int)words->method.size, words->method.at, target,
+        record->minor, record->status, (unsigned long long)record->bytes_sent, referer, agent,
+        record->backend ? record->backend : "-", (double)record->duration_us / 1e6,
+        (double)record->wait_us / 1e6, record->tries, record->word, words->id.size ? (int)words->id.size : 1,
+        words->id.size ? words->id.at : "-");
 }
 
-static size_t put_json(char *line, size_t room, const struct access_record *record, const char *stamp, const char *target,
-                       const char *referer, const char *agent, const struct words *words)
+static size_t put_json(char *line, size_t room, const struct access_record *record, const char *stamp,
+                       const char *target, const char *referer, const char *agent, const struct words *words)
 {
-    return str_format(line, room,
-                      "{\"time\":\"%s\",\"client\":\"%.*s\",\"method\":\"%.*s\",\"target\":\"%s\",\"version\":\"1.%u\","
-                      "\"status\":%u,\"bytes_sent\":%llu,\"bytes_received\":%llu,\"referer\":\"%s\",\"user_agent\":\"%s\","
-                      "\"pool\":\"%s\",\"worker\":\"%s\",\"duration\":%.6f,\"queue\":%.6f,\"tries\":%u,\"error\":\"%s\","
-                      "\"request_id\":\"%.*s\"}\n",
-                      stamp, (int)record->client.size, record->client.at, (int)words->method.size, words->method.at, target,
-                      record->minor, record->status, (unsigned long long)record->bytes_sent,
-                      (unsigned long long)record->bytes_received, referer, agent, record->pool ? record->pool : "",
-                      record->backend ? record->backend : "", (double)record->duration_us / 1e6,
-                      (double)record->wait_us / 1e6, record->tries, record->word[0] == '-' ? "" : record->word,
-                      (int)words->id.size, words->id.at);
+    return str_format(
+        line, room,
+        "{\"time\":\"%s\",\"client\":\"%.*s\",\"method\":\"%.*s\",\"target\":\"%s\",\"version\":\"1.%u\","
+        "\"status\":%u,\"bytes_sent\":%llu,\"bytes_received\":%llu,\"referer\":\"%s\",\"user_agent\":\"%s\","
+        "\"pool\":\"%s\",\"worker\":\"%s\",\"duration\":%.6f,\"queue\":%.6f,\"tries\":%u,\"error\":\"%s\","
+        "\"request_id\":\"%.*s\"}\n",
+        stamp, (int)record->client.size, record->client.at, (int)words->method.size, words->method.at, target,
+        record->minor, record->status, (unsigned long long)record->bytes_sent,
+        (unsigned long long)record->bytes_received, referer, agent, record->pool ? record->pool : "",
+        record->backend ? record->backend : "", (double)record->duration_us / 1e6,
+        (double)record->wait_us / 1e6, record->tries, record->word[0] == '-' ? "" : record->word,
+        (int)words->id.size, words->id.at);
 }
 
 void access_log_write(struct access_log *log, const struct access_record *record)

@@ -44,8 +44,9 @@ static void know_peer(struct client *client, const struct address *address)
     client->peer.port_text = client->listener->port_text;
 }
 
-static const char too_many[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 31\r\n"
-                               "Retry-After: 1\r\nConnection: close\r\n\r\n{\"error\":\"too_many_connections\"}";
+static const char too_many[] =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 31\r\n"
+    "Retry-After: 1\r\nConnection: close\r\n\r\n{\"error\":\"too_many_connections\"}";
 
 /* Over limits.connections: told so at once, and no worker is touched. The answer has to survive what the client has sent already, so what is there is
  * read first; there is no lingering, which would hold the very thing that is short. */
@@ -86,7 +87,8 @@ void client_open(struct proxy *proxy, struct listener *listener, int fd, const s
     proxy->client_count++;
     count(&proxy->counters.connections_accepted, 1);
     deadline_start(&client->deadline, proxy->loop, config->timeouts.header);
-    client_h1_advance(client); /* the first request is often there already: read before anything is registered */
+    client_h1_advance(
+        client); /* the first request is often there already: read before anything is registered */
     if (client->state != CLIENT_CLOSED)
         watch_open_stream(&client->watch, proxy->loop, fd, client_h1_event, client);
 }
@@ -103,7 +105,8 @@ void client_close(struct client *client)
     if (client->tunnel)
         tunnel_client_closed(client->tunnel);
     deadline_stop(&client->deadline);
-    net_close(&client->fd); /* first: so epoll has forgotten it already, and is not asked to in a call of its own */
+    net_close(
+        &client->fd); /* first: so epoll has forgotten it already, and is not asked to in a call of its own */
     watch_close(&client->watch);
     buffer_release(&client->in);
     buffer_release(&client->out);
@@ -137,5 +140,6 @@ void client_drain(struct client *client)
     if (client->state == CLIENT_WAITING && client->exchanges > 0)
         client_close(client);
     else
-        client->closes = true; /* a new connection may have its first request on the way: it gets its answer */
+        client->closes =
+            true; /* a new connection may have its first request on the way: it gets its answer */
 }

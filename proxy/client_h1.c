@@ -225,7 +225,8 @@ static void read_body(struct client *client)
         }
         turn += buffer_size(&client->in);
         if (deadline_is_running(&client->deadline) && !client->blocked)
-            deadline_start(&client->deadline, client->proxy->loop, client->proxy->snapshot->config->timeouts.body);
+            deadline_start(&client->deadline, client->proxy->loop,
+                           client->proxy->snapshot->config->timeouts.body);
     }
 }
 

@@ -10,7 +10,8 @@
 #include "proxy/client.h"
 #include "proxy/rewrite.h"
 
-#define WRITE_THROUGH_MIN (16 * 1024) /* pieces from here on are written from where they lie; smaller ones are collected */
+#define WRITE_THROUGH_MIN                                                                                    \
+    (16 * 1024) /* pieces from here on are written from where they lie; smaller ones are collected */
 
 static struct client *client_of(const struct client_stream *stream)
 {
@@ -35,7 +36,8 @@ static void unblocked(struct client *client)
     client->blocked = false;
     deadline_stop(&client->deadline);
     if (client->state == CLIENT_EXCHANGE && !client->body_is_done)
-        deadline_start(&client->deadline, client->proxy->loop, client->proxy->snapshot->config->timeouts.body);
+        deadline_start(&client->deadline, client->proxy->loop,
+                       client->proxy->snapshot->config->timeouts.body);
 }
 
 static void delivered(struct client *client)
@@ -63,7 +65,8 @@ static bool push(struct client *client)
         }
         buffer_consume(&client->out, (size_t)wrote);
         if (client->blocked) /* progress: the time starts anew */
-            deadline_start(&client->deadline, client->proxy->loop, client->proxy->snapshot->config->timeouts.send);
+            deadline_start(&client->deadline, client->proxy->loop,
+                           client->proxy->snapshot->config->timeouts.send);
     }
     unblocked(client);
     return true;
@@ -241,12 +244,13 @@ static struct client *give_up(struct client_stream *stream)
 
 /* --- our own answers --- */
 
-static void put_own_head(struct client *client, unsigned status, const char *type, size_t size, const char *more)
+static void put_own_head(struct client *client, unsigned status, const char *type, size_t size,
+                         const char *more)
 {
     struct slice reason = status_reason(status), date = http_date(clock_wall_us());
 
-    buffer_print(&client->out, "HTTP/1.1 %u %.*s\r\nDate: %.*s\r\n%s", status, (int)reason.size, reason.at, (int)date.size,
-                 date.at, more);
+    buffer_print(&client->out, "HTTP/1.1 %u %.*s\r\nDate: %.*s\r\n%s", status, (int)reason.size, reason.at,
+                 (int)date.size, date.at, more);
     if (type)
         buffer_print(&client->out, "Content-Type: %s\r\n", type);
     buffer_print(&client->out, "Content-Length: %zu\r\n", size);
@@ -260,12 +264,15 @@ static void put_own_head(struct client *client, unsigned status, const char *typ
 static void put_error(struct client *client, unsigned status, const char *word, bool json, bool head_only)
 {
     struct slice reason = status_reason(status);
-    const char *more = status == 503 ? "Retry-After: 1\r\n" : status == 405 ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n" : "";
+    const char *more = status == 503   ? "Retry-After: 1\r\n"
+                       : status == 405 ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"
+                                       : "";
     char body[256];
-    size_t size = json ? str_format(body, sizeof body, "{\"status\":%u,\"error\":\"%s\"}\n", status, word)
-                       : str_format(body, sizeof body,
-                                    "<!doctype html><title>%u %.*s</title><h1>%u %.*s</h1><p>%s</p>\n", status,
-                                    (int)reason.size, reason.at, status, (int)reason.size, reason.at, word);
+    size_t size = json
+                      ? str_format(body, sizeof body, "{\"status\":%u,\"error\":\"%s\"}\n", status, word)
+                      : str_format(body, sizeof body,
+                                   "<!doctype html><title>%u %.*s</title><h1>%u %.*s</h1><p>%s</p>\n", status,
+                                   (int)reason.size, reason.at, status, (int)reason.size, reason.at, word);
 
     put_own_head(client, status, json ? "application/json" : "text/html; charset=utf-8", size, more);
     if (!head_only)
@@ -289,7 +296,8 @@ void client_h1_refuse_head(struct client *client, unsigned status, const char *w
     struct proxy *proxy = client->proxy;
 
     client->state = CLIENT_EXCHANGE;
-    client->closes = client->readable = true; /* whatever else it sends is read and thrown away: it can read the answer */
+    client->closes = client->readable =
+        true; /* whatever else it sends is read and thrown away: it can read the answer */
     client->is_http10 = client->is_chunked = false;
     client->body_is_done = true;
     buffer_release(&client->in);

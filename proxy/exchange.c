@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
  * The heart: the state machine of one request and its response. Loop thread only. An exchange is owned by its client's stream; a link points to it while it
- * works for it. This file has its life; exchange_request.c has the way to the worker, exchange_response.c the way back.
+ * works for it. This file has its life, exchange_queue.c the queue, exchange_request.c the way to the worker,
+ * exchange_response.c the way back.
  *
  *   exchange_open ---------> COLLECTING --exchange_body_end--+   (buffering: the whole request first)
  *        |                                                   |
- *        +--------------------> exchange_dispatch <----------+<---------------------------- retry_decide --+
- *                                 |          | pool_take: PICK_WAIT                                         |
- *                                 |          +--> WAITING --on_granted/on_wait_due--+--> exchange_refuse    |
- *                                 | PICK_TAKEN                                      |                       |
- *                                 +--> start_on_place <-----------------------------+                       |
- *                                        | link_reuse, else link_open                                       |
- *                                        +--> CONNECTING --link_send--> SENDING --------------- exchange_on_failure
- *                                                                          | exchange_on_head        |
- *                                              tunnel_open <-- 101 --------+--> RELAYING             +--> exchange_refuse
+ *        +--------------------> exchange_dispatch <----------+<------------------------- retry_decide --+
+ *                                 |          | pool_take: PICK_WAIT                                      |
+ *                                 |          +--> WAITING --exchange_on_wait_due--> exchange_refuse      |
+ *                                 | PICK_TAKEN       | a place is granted                                |
+ *                                 +--> exchange_start <-+                                                |
+ *                                        | link_reuse, else link_open                                    |
+ *                                        +--> CONNECTING --link_send--> SENDING ------------ exchange_on_failure
+ *                                                                          | exchange_on_head       |
+ *                                              tunnel_open <-- 101 --------+--> RELAYING            +--> exchange_refuse
  *                                                                                  | exchange_on_end
  *                                                                                  +--> DELIVERING --exchange_delivered--> DONE
  */
@@ -28,36 +29,25 @@
 #include "proxy/rewrite.h"
 #include "proxy/route.h"
 
-#define EXCHANGE_TAG   0x58434847u
-#define EXIT_NOTICE_MS 500
+#define EXCHANGE_TAG 0x58434847u
 
 #define TO(state) (1u << (state))
 static const struct {
     const char *name;
     unsigned next;
 } states[] = {
-    [EXCHANGE_COLLECTING] = {"collecting", TO(EXCHANGE_WAITING) | TO(EXCHANGE_CONNECTING) | TO(EXCHANGE_DELIVERING) |
-                                               TO(EXCHANGE_DONE)},
-    [EXCHANGE_WAITING] = {"waiting", TO(EXCHANGE_CONNECTING) | TO(EXCHANGE_DELIVERING) | TO(EXCHANGE_DONE)},
-    [EXCHANGE_CONNECTING] = {"connecting", TO(EXCHANGE_SENDING) | TO(EXCHANGE_WAITING) | TO(EXCHANGE_CONNECTING) |
+    [EXCHANGE_COLLECTING] = {"collecting", TO(EXCHANGE_WAITING) | TO(EXCHANGE_CONNECTING) |
                                                TO(EXCHANGE_DELIVERING) | TO(EXCHANGE_DONE)},
+    [EXCHANGE_WAITING] = {"waiting", TO(EXCHANGE_CONNECTING) | TO(EXCHANGE_DELIVERING) | TO(EXCHANGE_DONE)},
+    [EXCHANGE_CONNECTING] = {"connecting", TO(EXCHANGE_SENDING) | TO(EXCHANGE_WAITING) |
+                                               TO(EXCHANGE_CONNECTING) | TO(EXCHANGE_DELIVERING) |
+                                               TO(EXCHANGE_DONE)},
     [EXCHANGE_SENDING] = {"sending", TO(EXCHANGE_RELAYING) | TO(EXCHANGE_WAITING) | TO(EXCHANGE_CONNECTING) |
                                          TO(EXCHANGE_DELIVERING) | TO(EXCHANGE_DONE)},
     [EXCHANGE_RELAYING] = {"relaying", TO(EXCHANGE_DELIVERING) | TO(EXCHANGE_DONE)},
     [EXCHANGE_DELIVERING] = {"delivering", TO(EXCHANGE_DONE)},
     [EXCHANGE_DONE] = {"done", 0},
 };
-
-/* A place in the queue. It outlives its exchange while a granted place is on its way in the message. */
-struct wait {
-    struct message message;
-    struct waiter waiter;
-    struct proxy *proxy;
-    struct exchange *exchange; /* NULL: gone; the place is passed on */
-    struct pool *pool;         /* referenced */
-};
-
-static void start_on_place(struct exchange *exchange, struct place *place);
 
 /* The only place that changes an exchange's state. */
 void exchange_enter(struct exchange *exchange, enum exchange_state next)
@@ -81,28 +71,13 @@ static void forget_tried(struct exchange *exchange)
     exchange->tried_count = 0;
 }
 
-static void leave_queue(struct exchange *exchange)
-{
-    struct wait *wait = exchange->wait;
-
-    if (!wait)
-        return;
-    exchange->wait = NULL;
-    wait->exchange = NULL;
-    deadline_stop(&exchange->deadline);
-    if (pool_leave(wait->pool, &wait->waiter)) {
-        pool_unref(&wait->pool);
-        mem_free(wait);
-    } /* else the message with the granted place is on its way: on_granted_here passes the place on */
-}
-
 /* The end of every exchange; the memory goes at the end of the turn, since callers above may still look at it. */
 void exchange_finish(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
 
     exchange_enter(exchange, EXCHANGE_DONE);
-    leave_queue(exchange);
+    exchange_leave_queue(exchange);
     deadline_stop(&exchange->deadline);
     if (exchange->stream)
         exchange->stream->exchange = NULL;
@@ -111,6 +86,8 @@ void exchange_finish(struct exchange *exchange)
     forget_tried(exchange);
     if (exchange->backend)
         backend_unref(&exchange->backend);
+    if (exchange->suspect)
+        backend_unref(&exchange->suspect);
     buffer_release(&exchange->head);
     buffer_release(&exchange->body);
     spool_free(&exchange->spool);
@@ -132,7 +109,7 @@ void exchange_refuse(struct exchange *exchange, enum failure failure)
     struct client_stream *stream = exchange->stream;
 
     exchange->failure = failure;
-    leave_queue(exchange);
+    exchange_leave_queue(exchange);
     if (exchange->link)
         link_cancel(exchange->link);
     if (exchange->state >= EXCHANGE_RELAYING || failures[failure].status == 0) {
@@ -144,115 +121,6 @@ void exchange_refuse(struct exchange *exchange, enum failure failure)
     stream->ops->answer(stream, exchange->status, failures[failure].word);
 }
 
-/* --- waiting for a place --- */
-
-static enum failure why_no_place(const struct exchange *exchange)
-{
-    if (exchange->failure != FAILURE_NONE)
-        return exchange->failure; /* what the last try ended with says more than that the queue took too long */
-    return exchange->pool->count == 0 ? FAILURE_NO_WORKER : FAILURE_QUEUE_TIMEOUT;
-}
-
-/* The worker that the last try was with has exited: another is being started in its place. */
-static bool waits_for_replacement(const struct exchange *exchange)
-{
-    return exchange->failure != FAILURE_NONE && exchange->backend && exchange->backend->closed;
-}
-
-static void on_wait_due(void *argument)
-{
-    struct exchange *exchange = tagged(argument, EXCHANGE_TAG);
-    enum failure failure = why_no_place(exchange);
-    uint64_t waited_ms = (clock_us() - exchange->wait->waiter.since_us) / 1000;
-    unsigned timeout_ms = exchange->pool->config->queue_timeout;
-
-    if (waits_for_replacement(exchange) && waited_ms + 1 < timeout_ms) { /* its exit was noticed meanwhile: it has the whole time */
-        deadline_start(&exchange->deadline, exchange->proxy->loop, timeout_ms - (unsigned)waited_ms);
-        return;
-    }
-    if (failure == FAILURE_QUEUE_TIMEOUT)
-        count(&exchange->proxy->counters.queue_timeout, 1);
-    if (failure == FAILURE_NO_WORKER)
-        count(&exchange->proxy->counters.no_worker, 1);
-    exchange_refuse(exchange, failure);
-}
-
-/* The message with a granted place has come, on the exchange's loop. */
-static void on_granted_here(struct message *message)
-{
-    struct wait *wait = container_of(message, struct wait, message);
-    struct exchange *exchange = wait->exchange;
-    struct place place = wait->waiter.place;
-
-    if (exchange) {
-        exchange->wait = NULL;
-        deadline_stop(&exchange->deadline);
-        exchange->waited_us += clock_us() - wait->waiter.since_us;
-        start_on_place(exchange, &place);
-    } else {
-        place_release(&place, clock_us());
-    }
-    pool_unref(&wait->pool);
-    mem_free(wait);
-}
-
-static void on_granted_anywhere(struct waiter *waiter)
-{
-    struct wait *wait = container_of(waiter, struct wait, waiter);
-
-    wait->message.deliver = on_granted_here;
-    if (!loop_post(wait->proxy->loop, &wait->message)) { /* its loop has ended, the exchange with it */
-        place_release(&wait->waiter.place, clock_us());
-        pool_unref(&wait->pool);
-        mem_free(wait);
-    }
-}
-
-/* A connection that breaks tells of a worker's death a moment before its exit is noticed: a request that has nobody else to go to waits for that. */
-static unsigned first_wait_ms(const struct exchange *exchange)
-{
-    unsigned timeout_ms = exchange->pool->config->queue_timeout;
-
-    if (exchange->failure == FAILURE_NONE || waits_for_replacement(exchange) || timeout_ms < EXIT_NOTICE_MS)
-        return timeout_ms;
-    return EXIT_NOTICE_MS;
-}
-
-static void join_queue(struct exchange *exchange, const struct pick *pick)
-{
-    struct wait *wait = mem_zero(sizeof *wait);
-    struct place place;
-
-    wait->proxy = exchange->proxy;
-    wait->exchange = exchange;
-    wait->pool = pool_ref(exchange->pool);
-    wait->waiter.pick = *pick;
-    wait->waiter.on_granted = on_granted_anywhere;
-    exchange_enter(exchange, EXCHANGE_WAITING);
-    exchange->wait = wait;
-    switch (pool_wait(exchange->pool, &wait->waiter)) {
-    case WAIT_QUEUED:
-        count(&exchange->proxy->counters.queued, 1);
-        deadline_start(&exchange->deadline, exchange->proxy->loop, first_wait_ms(exchange));
-        return;
-    case WAIT_TAKEN:
-        place = wait->waiter.place;
-        exchange->wait = NULL;
-        pool_unref(&wait->pool);
-        mem_free(wait);
-        start_on_place(exchange, &place);
-        return;
-    case WAIT_FULL:
-        exchange->wait = NULL;
-        pool_unref(&wait->pool);
-        mem_free(wait);
-        count(&exchange->proxy->counters.queue_full, 1);
-        exchange_refuse(exchange, FAILURE_QUEUE_FULL);
-        return;
-    }
-    UNREACHABLE();
-}
-
 /* --- a place, a link --- */
 
 static bool may_use_idle_link(const struct exchange *exchange, const struct backend *backend)
@@ -260,9 +128,10 @@ static bool may_use_idle_link(const struct exchange *exchange, const struct back
     return atomic_load_explicit(&backend->stale_streak, memory_order_relaxed) < 3 && !exchange->is_websocket;
 }
 
-#define UNSAFE_REUSE_US 200000 /* a request that is never sent twice travels on a link used within this, or on a fresh one */
+#define UNSAFE_REUSE_US                                                                                      \
+    200000 /* a request that is never sent twice travels on a link used within this, or on a fresh one */
 
-static void start_on_place(struct exchange *exchange, struct place *place)
+void exchange_start(struct exchange *exchange, struct place *place)
 {
     struct proxy *proxy = exchange->proxy;
     struct link *link = NULL;
@@ -280,8 +149,8 @@ static void start_on_place(struct exchange *exchange, struct place *place)
     if (!link)
         link = link_open(proxy, place, &failure);
     if (!link) {
-        pool_outcome(exchange->pool, place, failures[failure].blames_backend ? OUTCOME_FAILED : OUTCOME_UNDECIDED,
-                     clock_us());
+        pool_outcome(exchange->pool, place,
+                     failures[failure].blames_backend ? OUTCOME_FAILED : OUTCOME_UNDECIDED, clock_us());
         place_release(place, clock_us());
         exchange_on_failure(exchange, failure);
         return;
@@ -308,9 +177,9 @@ void exchange_dispatch(struct exchange *exchange)
     }
     exchange->dispatched_us = clock_us();
     if (pool_take(exchange->pool, &pick, &place) == PICK_TAKEN)
-        start_on_place(exchange, &place);
+        exchange_start(exchange, &place);
     else
-        join_queue(exchange, &pick);
+        exchange_join_queue(exchange, &pick);
 }
 
 /* --- failures and retries --- */
@@ -327,7 +196,8 @@ static bool another_may_come(const struct exchange *exchange)
         if (!asked)
             return true;
     }
-    return pool->config->is_launched && (exchange->failure == FAILURE_REFUSED || exchange->failure == FAILURE_CLOSED);
+    return pool->config->is_launched &&
+           (exchange->failure == FAILURE_REFUSED || exchange->failure == FAILURE_CLOSED);
 }
 
 static enum retry_answer decide_retry(const struct exchange *exchange, enum failure failure)
@@ -347,7 +217,24 @@ static enum retry_answer decide_retry(const struct exchange *exchange, enum fail
     };
 
     return exchange->proxy->draining && failure != FAILURE_STALE && exchange->wrote ? RETRY_NO
-                                                                                     : retry_decide(&question);
+                                                                                    : retry_decide(&question);
+}
+
+/* A local worker that ended the connection under a request has perhaps been killed by it. Two of them are enough: true when this is the second. */
+static bool kills_workers(struct exchange *exchange, enum failure failure)
+{
+    bool first_is_proven = exchange->suspect && (exchange->suspect_broke || exchange->suspect->closed);
+    bool broke = failure == FAILURE_CLOSED;
+
+    if (!exchange->wrote || !exchange->backend->is_worker || (!broke && failure != FAILURE_STALE))
+        return false;
+    if (first_is_proven && broke)
+        return true;
+    if (!exchange->suspect) {
+        exchange->suspect = backend_ref(exchange->backend);
+        exchange->suspect_broke = broke;
+    }
+    return false;
 }
 
 static void rewind_request(struct exchange *exchange)
@@ -372,10 +259,12 @@ void exchange_on_failure(struct exchange *exchange, enum failure failure)
         exchange_refuse(exchange, failure);
         return;
     }
-    switch (decide_retry(exchange, failure)) {
-    case RETRY_NO:
+    if (kills_workers(exchange, failure)) {
         exchange_refuse(exchange, failure);
         return;
+    }
+    switch (decide_retry(exchange, failure)) {
+    case RETRY_NO: exchange_refuse(exchange, failure); return;
     case RETRY_FREE: break;
     case RETRY_COUNTED:
         if (!pool_may_retry(exchange->pool, clock_us())) {
@@ -463,19 +352,20 @@ static bool wants_json(const struct head *head)
     return !accept || !memmem(accept->value.at, accept->value.size, "text/html", 9);
 }
 
-static bool collects_first(const struct route_config *route, const struct pool_config *pool, const struct head *head)
+static bool collects_first(const struct route_config *route, const struct pool_config *pool,
+                           const struct head *head)
 {
     enum buffering buffering = route->buffering != BUFFERING_INHERIT ? route->buffering : pool->buffering;
 
-    if (!head_has_body(head) || head->upgrades_to_websocket)
+    if (!head_has_body(head))
         return false;
     if (buffering == BUFFERING_AUTO)
         return pool->concurrency > 0;
     return buffering == BUFFERING_ON;
 }
 
-static struct exchange *exchange_new(struct proxy *proxy, struct client_stream *stream, const struct peer *peer,
-                                     const struct head *head)
+static struct exchange *exchange_new(struct proxy *proxy, struct client_stream *stream,
+                                     const struct peer *peer, const struct head *head)
 {
     struct exchange *exchange = slab_take(&proxy->exchange_slab);
 
@@ -493,7 +383,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct client_stream *
     exchange->body_is_whole = !head_has_body(head);
     exchange->opened_us = clock_us();
     exchange->wall_us = clock_wall_us();
-    deadline_init(&exchange->deadline, on_wait_due, exchange);
+    deadline_init(&exchange->deadline, exchange_on_wait_due, exchange);
     task_init(&exchange->free_task, on_free);
     return exchange;
 }
@@ -527,11 +417,14 @@ struct exchange *exchange_open(struct proxy *proxy, struct client_stream *stream
     pool_count_request(exchange->pool, proxy->options.index);
     exchange->collects = collects_first(route, exchange->pool->config, head);
     take_websocket(exchange, head);
-    exchange->real_size = (uint8_t)rewrite_request(&exchange->head, head, peer, config, exchange->collects,
-                                                   exchange->wall_us, exchange->real);
-    exchange->hash = hash_of(exchange->pool->config, head, (struct slice){exchange->real, exchange->real_size});
+    exchange->real_size =
+        (uint8_t)rewrite_request(&exchange->head, head, peer, config, exchange->is_websocket,
+                                 exchange->collects, exchange->wall_us, exchange->real);
+    exchange->hash =
+        hash_of(exchange->pool->config, head, (struct slice){exchange->real, exchange->real_size});
     exchange->expects_continue = head->expects_continue;
-    if (config->limits.body && head->framing == FRAMING_LENGTH && head->content_length > config->limits.body) {
+    if (config->limits.body && head->framing == FRAMING_LENGTH &&
+        head->content_length > config->limits.body) {
         exchange_refuse(exchange, FAILURE_BODY_TOO_LARGE);
         return NULL;
     }
@@ -547,8 +440,12 @@ struct exchange *exchange_open(struct proxy *proxy, struct client_stream *stream
 static void count_status(struct proxy *proxy, unsigned status)
 {
     struct proxy_counters *counters = &proxy->counters;
-    _Atomic uint64_t *by_class[] = {NULL, &counters->responses_1xx, &counters->responses_2xx, &counters->responses_3xx,
-                                    &counters->responses_4xx, &counters->responses_5xx};
+    _Atomic uint64_t *by_class[] = {NULL,
+                                    &counters->responses_1xx,
+                                    &counters->responses_2xx,
+                                    &counters->responses_3xx,
+                                    &counters->responses_4xx,
+                                    &counters->responses_5xx};
 
     if (status >= 100 && status < 600)
         count(by_class[status / 100], 1);

@@ -18,27 +18,30 @@ struct link;
 struct client_stream;
 struct client_ops {
     void (*interim)(struct client_stream *stream, const struct head *head);
-    void (*head)(struct client_stream *stream, const struct head *head); /* collected, sent by the next of the following */
-    void (*data)(struct client_stream *stream, struct slice data);       /* takes all; what cannot be sent now is kept */
+    void (*head)(struct client_stream *stream,
+                 const struct head *head); /* collected, sent by the next of the following */
+    void (*data)(struct client_stream *stream,
+                 struct slice data); /* takes all; what cannot be sent now is kept */
     void (*flush)(struct client_stream *stream);
-    void (*end)(struct client_stream *stream, struct slice trailers);    /* exchange_delivered follows, now or later */
+    void (*end)(struct client_stream *stream,
+                struct slice trailers); /* exchange_delivered follows, now or later */
     void (*answer)(struct client_stream *stream, unsigned status, const char *word); /* our own; likewise */
-    void (*cut)(struct client_stream *stream);                           /* the client must see that it broke off */
-    void (*resume)(struct client_stream *stream);                        /* the request's body may go on */
+    void (*cut)(struct client_stream *stream);    /* the client must see that it broke off */
+    void (*resume)(struct client_stream *stream); /* the request's body may go on */
     size_t (*unsent)(const struct client_stream *stream);
-    struct client *(*give_up)(struct client_stream *stream);             /* for a tunnel: the connection itself */
+    struct client *(*give_up)(struct client_stream *stream); /* for a tunnel: the connection itself */
 };
 struct client_stream {
     const struct client_ops *ops;
-    struct exchange *exchange;  /* NULL between requests */
+    struct exchange *exchange; /* NULL between requests */
 };
 
 /* Who asks, as far as an exchange needs it; lives as long as the client connection. */
 struct peer {
     char ip[46];
     uint8_t ip_size;
-    bool is_trusted;           /* its X-Forwarded-* are believed */
-    const char *port_text;     /* of the listener, for X-Forwarded-Port */
+    bool is_trusted;       /* its X-Forwarded-* are believed */
+    const char *port_text; /* of the listener, for X-Forwarded-Port */
 };
 
 enum exchange_state {
@@ -58,44 +61,47 @@ struct exchange {
     enum exchange_state state;
     struct proxy *proxy;
     struct snapshot *snapshot;
-    struct pool *pool;               /* the snapshot's */
+    struct pool *pool; /* the snapshot's */
     struct client_stream *stream;
     const struct peer *peer;
     struct link *link;
-    struct wait *wait;               /* in the queue */
+    struct wait *wait; /* in the queue */
 
     /* The request, rendered for the worker; kept for another try and for the log. */
-    struct buffer head;              /* without the framing fields and the empty line until `head_is_closed` */
-    uint32_t head_at;                /* sent up to here */
+    struct buffer head; /* without the framing fields and the empty line until `head_is_closed` */
+    uint32_t head_at;   /* sent up to here */
     bool head_is_closed;
-    struct buffer body;              /* as framed for the worker */
+    struct buffer body; /* as framed for the worker */
     uint32_t body_at;
-    struct spool *spool;             /* what follows `body`, when it is collected and large */
-    bool body_is_held;               /* all of it is still here */
-    bool body_is_whole;              /* the client has sent its end */
+    struct spool *spool; /* what follows `body`, when it is collected and large */
+    bool body_is_held;   /* all of it is still here */
+    bool body_is_whole;  /* the client has sent its end */
     bool collects;
-    bool wrote;                      /* to the present link, any byte */
+    bool wrote; /* to the present link, any byte */
 
     enum method method;
     uint8_t minor;
     bool is_websocket, expects_continue, wants_json, client_half_closed, ended, is_tunnel;
-    enum framing framing;            /* of the request */
+    enum framing framing; /* of the request */
     uint64_t content_length, received, sent;
     char websocket_accept[28];
     uint64_t hash;
-    char real[46];                   /* the client's address, behind trusted proxies too */
+    char real[46]; /* the client's address, behind trusted proxies too */
     uint8_t real_size;
 
-    struct spool *response_spool;    /* ahead of a slow client */
-    char *late_trailers;             /* of a response that is in the spool */
+    struct spool *response_spool; /* ahead of a slow client */
+    char *late_trailers;          /* of a response that is in the spool */
 
     unsigned status;
     enum failure failure;
     uint8_t tries, retries, tried_count;
     struct backend *tried[TRIED_MAX];
-    struct backend *backend;         /* the last one asked */
+    struct backend *backend; /* the last one asked */
+    struct backend
+        *suspect;       /* a local worker that ended its connection under this request: did it die of it? */
+    bool suspect_broke; /* on a fresh link, which proves more than a stale one */
     uint64_t opened_us, wall_us, waited_us, dispatched_us;
-    struct deadline deadline;        /* in the queue */
+    struct deadline deadline; /* in the queue */
     struct task free_task;
 };
 
@@ -114,28 +120,37 @@ void exchange_body_end(struct exchange *exchange, struct slice trailers);
 void exchange_body_failed(struct exchange *exchange, enum failure failure); /* bad framing, stalled */
 void exchange_client_half_closed(struct exchange *exchange);
 void exchange_client_gone(struct exchange *exchange);
-void exchange_client_drained(struct exchange *exchange);  /* what was unsent is below WATER_LOW */
-void exchange_delivered(struct exchange *exchange);       /* the client has it all: the exchange ends here */
+void exchange_client_drained(struct exchange *exchange); /* what was unsent is below WATER_LOW */
+void exchange_delivered(struct exchange *exchange);      /* the client has it all: the exchange ends here */
 bool exchange_wants_body(const struct exchange *exchange);
 
 /* From the link's side. */
-unsigned exchange_unsent(struct exchange *exchange, struct iovec parts[3]); /* what is to be written to the link now */
+unsigned exchange_unsent(struct exchange *exchange,
+                         struct iovec parts[3]); /* what is to be written to the link now */
 void exchange_sent(struct exchange *exchange, size_t size);
 bool exchange_request_is_sent(const struct exchange *exchange);
 void exchange_on_interim(struct exchange *exchange, const struct head *head);
 /* False: this head cannot be relayed (an unasked 101): FAILURE_UNREADABLE. On a 101 the exchange has ended and the link is the tunnel's. */
 bool exchange_on_head(struct exchange *exchange, const struct head *head);
-bool exchange_on_data(struct exchange *exchange, struct slice data); /* false: the client is slow, read no more until link_resume */
+bool exchange_on_data(struct exchange *exchange,
+                      struct slice data); /* false: the client is slow, read no more until link_resume */
 void exchange_on_end(struct exchange *exchange, struct slice trailers);
-void exchange_on_failure(struct exchange *exchange, enum failure failure); /* the link and its place are gone already */
+void exchange_on_failure(struct exchange *exchange,
+                         enum failure failure); /* the link and its place are gone already */
 
 /* exchange.c, for its other parts only. */
 void exchange_enter(struct exchange *exchange, enum exchange_state next);
 void exchange_dispatch(struct exchange *exchange);
+void exchange_start(struct exchange *exchange, struct place *place); /* a place is held: on with it */
 void exchange_refuse(struct exchange *exchange, enum failure failure);
 void exchange_finish(struct exchange *exchange);
-void exchange_pump(struct exchange *exchange);   /* response spool to client */
+void exchange_pump(struct exchange *exchange); /* response spool to client */
 void exchange_log(struct exchange *exchange);
 void exchange_becomes_tunnel(struct exchange *exchange); /* ends it; the tunnel writes the log line */
+
+/* exchange_queue.c */
+void exchange_join_queue(struct exchange *exchange, const struct pick *pick);
+void exchange_leave_queue(struct exchange *exchange);
+void exchange_on_wait_due(void *argument);
 
 #endif

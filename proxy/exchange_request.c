@@ -76,7 +76,8 @@ static bool has_unsent(const struct exchange *exchange)
 
 bool exchange_request_is_sent(const struct exchange *exchange)
 {
-    return exchange->body_is_whole && !has_unsent(exchange) && (!exchange->spool || spool_unread(exchange->spool) == 0);
+    return exchange->body_is_whole && !has_unsent(exchange) &&
+           (!exchange->spool || spool_unread(exchange->spool) == 0);
 }
 
 /* --- the body comes in --- */
@@ -141,7 +142,8 @@ static struct slice write_through(struct exchange *exchange, struct slice data)
 {
     ssize_t wrote;
 
-    if (exchange->body_is_held || !exchange->link || exchange->state < EXCHANGE_SENDING || has_unsent(exchange))
+    if (exchange->body_is_held || !exchange->link || exchange->state < EXCHANGE_SENDING ||
+        has_unsent(exchange))
         return data;
     wrote = link_write(exchange->link, data);
     if (wrote <= 0)

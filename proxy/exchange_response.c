@@ -22,10 +22,12 @@ void exchange_on_interim(struct exchange *exchange, const struct head *head)
 static bool is_right_upgrade(const struct exchange *exchange, const struct head *head)
 {
     const struct field *accept = head_find(head, FIELD_SEC_WEBSOCKET_ACCEPT);
-    const struct field *upgrade = head_find(head, FIELD_UPGRADE), *connection = head_find(head, FIELD_CONNECTION);
+    const struct field *upgrade = head_find(head, FIELD_UPGRADE),
+                       *connection = head_find(head, FIELD_CONNECTION);
 
     return exchange->is_websocket && accept && upgrade && connection &&
-           field_list_has(upgrade->value, SLICE("websocket")) && field_list_has(connection->value, SLICE("upgrade")) &&
+           field_list_has(upgrade->value, SLICE("websocket")) &&
+           field_list_has(connection->value, SLICE("upgrade")) &&
            slice_equal(accept->value, (struct slice){exchange->websocket_accept, WEBSOCKET_ACCEPT_SIZE});
 }
 
@@ -115,8 +117,7 @@ bool exchange_on_data(struct exchange *exchange, struct slice data)
         return true;
     if (!may_spool(exchange))
         return false;
-    exchange->response_spool =
-        spool_new(exchange->proxy->loop, UINT64_MAX, on_spool_progress, exchange);
+    exchange->response_spool = spool_new(exchange->proxy->loop, UINT64_MAX, on_spool_progress, exchange);
     return true;
 }
 

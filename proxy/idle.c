@@ -26,8 +26,7 @@ void idle_put(struct link *link)
 
 struct link *idle_take(struct proxy *proxy, const struct backend *backend, uint64_t used_within_us)
 {
-    list_each_safe(node, next, &proxy->idle[backend->slot])
-    {
+    list_each_safe (node, next, &proxy->idle[backend->slot]) {
         struct link *link = list_entry(node, struct link, idle_node);
         if (link->backend != backend)
             continue;
@@ -44,8 +43,7 @@ void idle_close_all(struct proxy *proxy, const struct backend *backend)
     unsigned first = backend ? (unsigned)backend->slot : 0, last = backend ? first : SLOTS_MAX - 1;
 
     for (unsigned slot = first; slot <= last; slot++) {
-        list_each_safe(node, next, &proxy->idle[slot])
-        {
+        list_each_safe (node, next, &proxy->idle[slot]) {
             struct link *link = list_entry(node, struct link, idle_node);
             if (!backend || link->backend == backend)
                 link_close(&link);

@@ -18,34 +18,37 @@ struct link {
     uint32_t tag;
     enum link_state state;
     struct proxy *proxy;
-    struct list node;            /* of all links */
+    struct list node; /* of all links */
     struct list idle_node;
     struct watch watch;
     int fd;
-    struct backend *backend;     /* referenced */
-    struct place place;          /* held while a request is on it */
+    struct backend *backend; /* referenced */
+    struct place place;      /* held while a request is on it */
     struct exchange *exchange;
     struct tunnel *tunnel;
     struct buffer in;
     size_t seen;
     struct h1_body body;
-    struct deadline deadline;    /* connect, response, stall or idle: by state */
-    struct task task;            /* goes on reading in the next turn; frees at the end of one */
+    struct deadline deadline; /* connect, response, stall or idle: by state */
+    struct task task;         /* goes on reading in the next turn; frees at the end of one */
     uint64_t last_used_us;
-    uint64_t sent_us;            /* when the request had been written: is the backend dead or one query slow? */
-    unsigned timeout_ms;         /* of `deadline` */
+    uint64_t sent_us;    /* when the request had been written: is the backend dead or one query slow? */
+    unsigned timeout_ms; /* of `deadline` */
     bool is_reused, readable, peer_closed, paused, head_is_done, keeps_alive, broken_for_writing;
 };
 
 /* Both take the place over. NULL: no link, *failure says why, and the place is the caller's still. */
 struct link *link_open(struct proxy *proxy, struct place *place, enum failure *failure);
-struct link *link_reuse(struct proxy *proxy, struct place *place, uint64_t used_within_us); /* NULL: there is no idle one */
+struct link *link_reuse(struct proxy *proxy, struct place *place,
+                        uint64_t used_within_us); /* NULL: there is no idle one */
 void link_attach(struct link *link, struct exchange *exchange);
-void link_send(struct link *link);    /* writes what the exchange has unsent; may end it by exchange_on_failure */
-ssize_t link_write(struct link *link, struct slice data); /* straight through, when nothing is unsent: > 0 or -errno */
-void link_resume(struct link *link);  /* the client takes more */
-void link_cancel(struct link *link);  /* the exchange is gone: hold the place until the worker has answered */
-void link_close(struct link **link);  /* releases the place; freed at the end of the turn */
+void link_send(
+    struct link *link); /* writes what the exchange has unsent; may end it by exchange_on_failure */
+ssize_t link_write(struct link *link,
+                   struct slice data); /* straight through, when nothing is unsent: > 0 or -errno */
+void link_resume(struct link *link);   /* the client takes more */
+void link_cancel(struct link *link); /* the exchange is gone: hold the place until the worker has answered */
+void link_close(struct link **link); /* releases the place; freed at the end of the turn */
 void link_await(struct link *link, unsigned timeout_ms); /* the next byte has to come within */
 
 void link_fail_end(struct link *link); /* the worker closed or reset it: stale, closed or broken */

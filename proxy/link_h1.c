@@ -12,7 +12,8 @@ static struct h1_limits limits_of(const struct link *link)
 {
     const struct limits_config *limits = &link->proxy->snapshot->config->limits;
 
-    return (struct h1_limits){.head_bytes = limits->header, .fields = HEAD_FIELDS_MAX, .keep_underscores = true};
+    return (struct h1_limits){
+        .head_bytes = limits->header, .fields = HEAD_FIELDS_MAX, .keep_underscores = true};
 }
 
 /* The response is whole. The client was served first; now the link is kept, or not. */
@@ -80,7 +81,8 @@ static bool is_event_stream(const struct head *head)
 {
     const struct field *type = head_find(head, FIELD_CONTENT_TYPE);
 
-    return type && type->value.size >= 17 && slice_equal_nocase((struct slice){type->value.at, 17}, SLICE("text/event-stream"));
+    return type && type->value.size >= 17 &&
+           slice_equal_nocase((struct slice){type->value.at, 17}, SLICE("text/event-stream"));
 }
 
 static bool on_final_head(struct link *link, const struct head *head)
@@ -92,7 +94,8 @@ static bool on_final_head(struct link *link, const struct head *head)
     if (head->status != 101)
         buffer_consume(&link->in, 0);
     if (!exchange_on_head(exchange, head)) {
-        log_warning("%s: a 101 that nobody asked for, or with a wrong Sec-WebSocket-Accept", link->backend->name);
+        log_warning("%s: a 101 that nobody asked for, or with a wrong Sec-WebSocket-Accept",
+                    link->backend->name);
         link_fail(link, FAILURE_UNREADABLE);
         return false;
     }
@@ -130,7 +133,8 @@ static bool take_head(struct link *link)
         buffer_consume(&link->in, head->size);
         return true;
     }
-    if (head->status == 101) { /* what follows belongs to the tunnel; the slices must stay valid until it has been written */
+    if (head->status ==
+        101) { /* what follows belongs to the tunnel; the slices must stay valid until it has been written */
         struct buffer bytes = link->in;
         link->in = (struct buffer){0};
         buffer_append(&link->in, buffer_bytes(&bytes) + head->size, buffer_size(&bytes) - head->size);

@@ -10,7 +10,7 @@
 #include "proxy/client.h"
 
 #define LISTENER_TAG   0x4c53544eu
-#define ACCEPT_TURN    64  /* connections in one turn: those that are open have their share */
+#define ACCEPT_TURN    64 /* connections in one turn: those that are open have their share */
 #define EMFILE_WAIT_MS 100
 
 /* A connection that a unix listener deals to another loop. */
@@ -23,8 +23,7 @@ struct dealt {
 
 static struct listener *find_listener(struct proxy *proxy, const struct address *address)
 {
-    list_each_safe(node, next, &proxy->listeners)
-    {
+    list_each_safe (node, next, &proxy->listeners) {
         struct listener *listener = list_entry(node, struct listener, node);
         if (address_equal(&listener->address, address))
             return listener;
@@ -74,7 +73,8 @@ static void on_pause_over(void *argument)
 
 static void out_of_descriptors(struct listener *listener)
 {
-    log_warning("out of file descriptors: nothing is accepted for %d ms (raise the limit, or lower limits.connections)",
+    log_warning("out of file descriptors: nothing is accepted for %d ms (raise the limit, or lower "
+                "limits.connections)",
                 EMFILE_WAIT_MS);
     watch_pause(&listener->watch);
     deadline_start(&listener->pause, listener->proxy->loop, EMFILE_WAIT_MS);

@@ -8,18 +8,18 @@
 
 struct listener {
     uint32_t tag;
-    unsigned references;       /* its clients, and the list while it accepts */
+    unsigned references; /* its clients, and the list while it accepts */
     struct proxy *proxy;
     struct list node;
     struct watch watch;
-    struct deadline pause;     /* out of descriptors: accept nothing for a moment */
+    struct deadline pause; /* out of descriptors: accept nothing for a moment */
     int fd;
     struct address address;
     char port_text[8];
     unsigned expose_count;
-    char **expose;             /* of `config` */
-    struct config *config;     /* referenced for expose */
-    unsigned next_loop;        /* a unix listener deals its connections out */
+    char **expose;         /* of `config` */
+    struct config *config; /* referenced for expose */
+    unsigned next_loop;    /* a unix listener deals its connections out */
 };
 
 void listener_start(struct proxy *proxy, const struct listen_config *config, struct config *owner, int fd);

@@ -12,11 +12,11 @@
 #include "proxy/access_log.h"
 #include "proxy/proxy.h"
 
-#define READ_HEAD_ROOM  (16 * 1024)  /* one read while a head is expected */
-#define READ_BODY_ROOM  (64 * 1024)  /* one read while a body is relayed */
-#define WATER_HIGH      (64 * 1024)  /* the source is paused above */
-#define WATER_LOW       (16 * 1024)  /* and resumed below */
-#define TURN_BYTES_MAX  (512 * 1024) /* of one connection in one turn; the rest waits for the next */
+#define READ_HEAD_ROOM (16 * 1024)  /* one read while a head is expected */
+#define READ_BODY_ROOM (64 * 1024)  /* one read while a body is relayed */
+#define WATER_HIGH     (64 * 1024)  /* the source is paused above */
+#define WATER_LOW      (16 * 1024)  /* and resumed below */
+#define TURN_BYTES_MAX (512 * 1024) /* of one connection in one turn; the rest waits for the next */
 
 struct proxy {
     struct loop *loop;
@@ -26,17 +26,17 @@ struct proxy {
     struct histogram latency;
 
     struct list listeners;
-    struct list clients;      /* all client connections */
+    struct list clients; /* all client connections */
     struct list tunnels;
     unsigned client_count;
     struct list idle[SLOTS_MAX]; /* idle links by their backend's slot, newest first */
-    struct list links;        /* all of them */
+    struct list links;           /* all of them */
 
     struct slab client_slab, exchange_slab, link_slab, tunnel_slab;
     struct head request, response; /* scratch: the head that is being read right now */
     struct access_log *log;
     bool log_is_on;
-    struct list pages;        /* exposed */
+    struct list pages; /* exposed */
 
     bool draining;
     struct deadline drain_deadline;
@@ -47,7 +47,8 @@ struct proxy {
 /* One owner writes, anybody reads: no locked instruction. */
 static inline void count(_Atomic uint64_t *counter, uint64_t more)
 {
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more, memory_order_relaxed);
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
+                          memory_order_relaxed);
 }
 
 void proxy_client_closed(struct proxy *proxy); /* one fewer: is the drain over? */

@@ -60,8 +60,7 @@ struct page_node {
 
 static void free_pages(struct proxy *proxy)
 {
-    list_each_safe(node, next, &proxy->pages)
-    {
+    list_each_safe (node, next, &proxy->pages) {
         struct page_node *held = list_entry(node, struct page_node, node);
         list_remove(node);
         exposed_page_unref(&held->page);
@@ -75,14 +74,13 @@ void proxy_free(struct proxy **owner)
 
     *owner = NULL;
     proxy->on_drained = NULL;
-    list_each_safe(node, next, &proxy->clients)
+    list_each_safe (node, next, &proxy->clients)
         client_close(list_entry(node, struct client, node));
-    list_each_safe(node, next, &proxy->links)
-    {
+    list_each_safe (node, next, &proxy->links) {
         struct link *link = list_entry(node, struct link, node);
         link_close(&link);
     }
-    list_each_safe(node, next, &proxy->listeners)
+    list_each_safe (node, next, &proxy->listeners)
         listener_stop(list_entry(node, struct listener, node));
     deadline_stop(&proxy->drain_deadline);
     free_pages(proxy);
@@ -108,8 +106,7 @@ const struct histogram *proxy_latency(const struct proxy *proxy)
 
 const struct exposed_page *proxy_find_page(const struct proxy *proxy, struct slice path)
 {
-    list_each_safe(node, next, &proxy->pages)
-    {
+    list_each_safe (node, next, &proxy->pages) {
         struct page_node *held = list_entry(node, struct page_node, node);
         if (slice_equal(slice_of(held->page->path), path))
             return held->page;
@@ -185,8 +182,7 @@ void proxy_listen(struct proxy *proxy, unsigned listener, int fd)
 
 static void do_unlisten(struct request *request)
 {
-    list_each_safe(node, next, &request->proxy->listeners)
-    {
+    list_each_safe (node, next, &request->proxy->listeners) {
         struct listener *listener = list_entry(node, struct listener, node);
         if (address_equal(&listener->address, &request->address))
             listener_stop(listener);
@@ -209,8 +205,7 @@ static void do_adopt(struct request *request)
 
     proxy->snapshot = request->snapshot;
     if (previous->config != config) {
-        list_each_safe(node, next, &proxy->listeners)
-        {
+        list_each_safe (node, next, &proxy->listeners) {
             struct listener *listener = list_entry(node, struct listener, node);
             for (unsigned i = 0; i < config->listen_count; i++)
                 if (address_equal(&listener->address, &config->listens[i].address))
@@ -233,8 +228,7 @@ static void do_expose(struct request *request)
     struct proxy *proxy = request->proxy;
     struct page_node *held = NULL;
 
-    list_each_safe(node, next, &proxy->pages)
-    {
+    list_each_safe (node, next, &proxy->pages) {
         struct page_node *other = list_entry(node, struct page_node, node);
         if (strcmp(other->page->path, request->page->path) == 0)
             held = other;
@@ -319,8 +313,9 @@ static void on_drain_over(void *argument)
     struct proxy *proxy = argument;
 
     if (proxy->client_count)
-        log_warning("%s: %u connections are cut: the stop took too long", loop_name(proxy->loop), proxy->client_count);
-    list_each_safe(node, next, &proxy->clients)
+        log_warning("%s: %u connections are cut: the stop took too long", loop_name(proxy->loop),
+                    proxy->client_count);
+    list_each_safe (node, next, &proxy->clients)
         client_close(list_entry(node, struct client, node));
 }
 
@@ -331,11 +326,11 @@ static void do_drain(struct request *request)
     proxy->draining = true;
     proxy->on_drained = request->on_drained;
     proxy->drained_argument = request->argument;
-    list_each_safe(node, next, &proxy->listeners)
+    list_each_safe (node, next, &proxy->listeners)
         listener_stop(list_entry(node, struct listener, node));
     deadline_start(&proxy->drain_deadline, proxy->loop, request->number ? request->number : 1);
     tunnels_close_all(proxy, 1001);
-    list_each_safe(client_node, client_next, &proxy->clients)
+    list_each_safe (client_node, client_next, &proxy->clients)
         client_drain(list_entry(client_node, struct client, node));
     idle_close_all(proxy, NULL);
     proxy_client_closed(proxy);

@@ -17,7 +17,8 @@ struct snapshot {
     unsigned pool_count;
     struct pool *pools[];
 };
-struct snapshot *snapshot_new(struct config *config, struct pool *const *pools); /* takes its own references */
+struct snapshot *snapshot_new(struct config *config,
+                              struct pool *const *pools); /* takes its own references */
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot **snapshot);
 
@@ -34,10 +35,11 @@ void exposed_page_unref(struct exposed_page **page);
 
 /* Counts of one loop: written by it alone, read by anybody. One row here is all a new counter needs. */
 #define PROXY_COUNTERS(X)                                                                                    \
-    X(connections_accepted) X(connections_refused) X(requests) X(responses_1xx) X(responses_2xx) X(responses_3xx) \
-    X(responses_4xx) X(responses_5xx) X(tunnels_opened) X(tunnels_closed) X(links_opened) X(links_reused)    \
-    X(links_stale) X(retries) X(queued) X(queue_full) X(queue_timeout) X(no_worker) X(client_gone)           \
-    X(bytes_from_clients) X(bytes_to_clients) X(log_lines_dropped)
+    X(connections_accepted)                                                                                  \
+    X(connections_refused) X(requests) X(responses_1xx) X(responses_2xx) X(responses_3xx) X(responses_4xx)   \
+        X(responses_5xx) X(tunnels_opened) X(tunnels_closed) X(links_opened) X(links_reused) X(links_stale)  \
+            X(retries) X(queued) X(queue_full) X(queue_timeout) X(no_worker) X(client_gone)                  \
+                X(bytes_from_clients) X(bytes_to_clients) X(log_lines_dropped)
 struct proxy_counters {
 #define X(name) _Atomic uint64_t name;
     PROXY_COUNTERS(X)
@@ -50,26 +52,34 @@ void spools_stop(void);
 
 struct proxy;
 struct proxy_options {
-    unsigned index;               /* of the loop: 0 ... */
+    unsigned index; /* of the loop: 0 ... */
     unsigned loop_count;
-    unsigned column;              /* the engine's */
+    unsigned column; /* the engine's */
     struct slots *slots;
-    int access_log;               /* shared by all loops; -1: stdout when the configuration says so */
-    struct proxy **siblings;      /* all loops' proxies, by index: for dealing out the connections of a unix listener */
+    int access_log; /* shared by all loops; -1: stdout when the configuration says so */
+    struct proxy *
+        *siblings; /* all loops' proxies, by index: for dealing out the connections of a unix listener */
 };
 struct proxy *proxy_new(struct loop *loop, struct snapshot *snapshot, const struct proxy_options *options);
-void proxy_free(struct proxy **proxy);                       /* after its loop has ended */
-void proxy_listen(struct proxy *proxy, unsigned listener, int fd); /* (any thread) fd: level-triggered accept; index in config->listens; owned by the proxy */
-void proxy_unlisten(struct proxy *proxy, const struct address *address); /* (any thread) stops accepting there; what it carries goes on */
-void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot);        /* (any thread) from now on new requests are served from this */
-void proxy_expose(struct proxy *proxy, struct exposed_page *page);       /* (any thread) replaces the page of that path */
-void proxy_forget_backend(struct proxy *proxy, struct backend *backend); /* (any thread) closes its idle links */
+void proxy_free(struct proxy **proxy); /* after its loop has ended */
+void proxy_listen(
+    struct proxy *proxy, unsigned listener,
+    int fd); /* (any thread) fd: level-triggered accept; index in config->listens; owned by the proxy */
+void proxy_unlisten(
+    struct proxy *proxy,
+    const struct address *address); /* (any thread) stops accepting there; what it carries goes on */
+void proxy_adopt(struct proxy *proxy,
+                 struct snapshot *snapshot); /* (any thread) from now on new requests are served from this */
+void proxy_expose(struct proxy *proxy,
+                  struct exposed_page *page); /* (any thread) replaces the page of that path */
+void proxy_forget_backend(struct proxy *proxy,
+                          struct backend *backend); /* (any thread) closes its idle links */
 /* (any thread) Closes the tunnels on this backend at a frame boundary with 1012, spread evenly over `over_ms`. */
 void proxy_close_tunnels(struct proxy *proxy, struct backend *backend, unsigned over_ms);
 /* (any thread) Stops accepting, answers with Connection: close, closes idle connections, sends 1001 to tunnels; what is left `within_ms` later is cut.
  * on_drained is called on the loop's thread once nothing is left. */
 void proxy_drain(struct proxy *proxy, unsigned within_ms, void (*on_drained)(void *argument), void *argument);
-void proxy_reopen_log(struct proxy *proxy, int fd);          /* (any thread) the proxy owns fd */
+void proxy_reopen_log(struct proxy *proxy, int fd);                     /* (any thread) the proxy owns fd */
 const struct proxy_counters *proxy_counters(const struct proxy *proxy); /* any thread */
 const struct histogram *proxy_latency(const struct proxy *proxy);       /* any thread: request times, µs */
 

@@ -10,12 +10,12 @@
 struct retry_question {
     enum failure failure;
     enum method method;
-    bool wrote;             /* any byte of the request reached the link */
+    bool wrote; /* any byte of the request reached the link */
     bool body_is_held;
-    bool client_was_told;   /* any byte, an interim response too */
+    bool client_was_told; /* any byte, an interim response too */
     bool worker_exited;
     unsigned retries, retries_max; /* those that counted so far */
-    unsigned tries;         /* all, the stale ones too */
+    unsigned tries;                /* all, the stale ones too */
     uint64_t age_ms, age_max_ms;   /* since the request came; 0 = no bound */
 };
 enum retry_answer {

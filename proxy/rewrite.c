@@ -8,7 +8,7 @@
 
 enum way {
     WAY_PASS,
-    WAY_DROP,    /* hop-by-hop (RFC 9110 section 7.6.1), framing (ours is written), or forged by nature (`Proxy`) */
+    WAY_DROP, /* hop-by-hop (RFC 9110 section 7.6.1), framing (ours is written), or forged by nature (`Proxy`) */
     WAY_TRUSTED, /* believed from a trusted proxy only */
     WAY_OURS,    /* read here and written anew */
 };
@@ -39,8 +39,10 @@ static const unsigned char request_ways[FIELD_NAMES] = {
     [FIELD_X_SCHEME] = WAY_TRUSTED,
 };
 static const bool response_drops[FIELD_NAMES] = {
-    [FIELD_CONNECTION] = true, [FIELD_CONTENT_LENGTH] = true,   [FIELD_KEEP_ALIVE] = true, [FIELD_PROXY_CONNECTION] = true,
-    [FIELD_TE] = true,         [FIELD_TRANSFER_ENCODING] = true, [FIELD_UPGRADE] = true,
+    [FIELD_CONNECTION] = true, [FIELD_CONTENT_LENGTH] = true,
+    [FIELD_KEEP_ALIVE] = true, [FIELD_PROXY_CONNECTION] = true,
+    [FIELD_TE] = true,         [FIELD_TRANSFER_ENCODING] = true,
+    [FIELD_UPGRADE] = true,
 };
 
 #define OURS_ROOM 640 /* more than all that is added here, the host and the lists aside */
@@ -80,7 +82,8 @@ static struct slice last_element(struct slice *list)
 }
 
 /* The right-most address that is not a trusted proxy's; an element that is no address ends the search: what stands left of it proves nothing. */
-static size_t find_client(const struct head *head, const struct peer *peer, const struct config *config, char real[46])
+static size_t find_client(const struct head *head, const struct peer *peer, const struct config *config,
+                          char real[46])
 {
     struct slice found = {peer->ip, peer->ip_size};
     struct address address;
@@ -124,7 +127,8 @@ static bool is_request_id(struct slice id)
         return false;
     for (size_t i = 0; i < id.size; i++) {
         char c = id.at[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-'))
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+              c == '_' || c == '-'))
             return false;
     }
     return true;
@@ -152,8 +156,8 @@ static bool is_digits(struct slice text, size_t most)
     return true;
 }
 
-static char *put_forwarded(char *at, const struct head *head, const struct peer *peer, const struct said *said,
-                           struct slice real)
+static char *put_forwarded(char *at, const struct head *head, const struct peer *peer,
+                           const struct said *said, struct slice real)
 {
     bool proto_is_good = slice_equal(said->proto, SLICE("http")) || slice_equal(said->proto, SLICE("https"));
 
@@ -234,8 +238,9 @@ static char *put_request_line(char *at, const struct head *head)
     return h1_put(at, SLICE("\r\n"));
 }
 
-size_t rewrite_request(struct buffer *into, const struct head *head, const struct peer *peer, const struct config *config,
-                       bool drop_expect, uint64_t wall_us, char real[46])
+size_t rewrite_request(struct buffer *into, const struct head *head, const struct peer *peer,
+                       const struct config *config, bool is_websocket, bool drop_expect, uint64_t wall_us,
+                       char real[46])
 {
     size_t room = head->size * 2 + head->host.size * 2 + OURS_ROOM;
     char *start = buffer_reserve(into, room), *at = put_request_line(start, head);
@@ -253,7 +258,7 @@ size_t rewrite_request(struct buffer *into, const struct head *head, const struc
     }
     at = put_forwarded(at, head, peer, &said, (struct slice){real, real_size});
     at = put_ours(at, head, &said, config, wall_us);
-    if (head->upgrades_to_websocket)
+    if (is_websocket)
         at = h1_put(at, SLICE("Connection: Upgrade\r\nUpgrade: websocket\r\n"));
     CHECK((size_t)(at - start) <= room);
     buffer_commit(into, (size_t)(at - start));
@@ -306,7 +311,8 @@ static char *put_framing(char *at, const struct head *head, const struct respons
     return h1_put(at, SLICE("\r\n"));
 }
 
-void rewrite_response(struct buffer *into, const struct head *head, const struct response_plan *plan, uint64_t wall_us)
+void rewrite_response(struct buffer *into, const struct head *head, const struct response_plan *plan,
+                      uint64_t wall_us)
 {
     size_t room = head->size + 256;
     char *start = buffer_reserve(into, room), *at = put_status_line(start, head);

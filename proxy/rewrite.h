@@ -7,19 +7,22 @@
 #include "proxy/exchange.h"
 
 /* Appends the request's head for a worker, without framing fields and the empty line. `real` (46 bytes) receives the client's address, the right-most
- * that no trusted proxy added; its size is returned. */
-size_t rewrite_request(struct buffer *into, const struct head *head, const struct peer *peer, const struct config *config,
-                       bool drop_expect, uint64_t wall_us, char real[46]);
-void rewrite_close_request(struct buffer *into, enum framing framing, uint64_t content_length); /* framing and the empty line */
+ * that no trusted proxy added; its size is returned. `is_websocket`: a valid handshake, whose Upgrade is passed on; any other Upgrade is dropped. */
+size_t rewrite_request(struct buffer *into, const struct head *head, const struct peer *peer,
+                       const struct config *config, bool is_websocket, bool drop_expect, uint64_t wall_us,
+                       char real[46]);
+void rewrite_close_request(struct buffer *into, enum framing framing,
+                           uint64_t content_length); /* framing and the empty line */
 
 /* The response's head for an HTTP/1 client, whole. */
 struct response_plan {
-    bool chunked;          /* Transfer-Encoding: chunked is written, no Content-Length */
-    bool closes;           /* Connection: close */
-    bool says_keep_alive;  /* to an HTTP/1.0 client that asked for it */
-    bool is_upgrade;       /* 101 */
+    bool chunked;         /* Transfer-Encoding: chunked is written, no Content-Length */
+    bool closes;          /* Connection: close */
+    bool says_keep_alive; /* to an HTTP/1.0 client that asked for it */
+    bool is_upgrade;      /* 101 */
 };
-void rewrite_response(struct buffer *into, const struct head *head, const struct response_plan *plan, uint64_t wall_us);
+void rewrite_response(struct buffer *into, const struct head *head, const struct response_plan *plan,
+                      uint64_t wall_us);
 void rewrite_trailers(struct buffer *into, struct slice trailers); /* as fields, without the empty line */
 
 #endif

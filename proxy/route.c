@@ -32,7 +32,8 @@ static bool takes_all(const struct route_config *route)
     return !route->host && (!route->path || (route->path[0] == '/' && route->path[1] == '\0'));
 }
 
-const struct route_config *route_find(const struct config *config, struct slice authority, struct slice path_query)
+const struct route_config *route_find(const struct config *config, struct slice authority,
+                                      struct slice path_query)
 {
     const struct route_config *found = NULL;
     struct slice host = authority_host(authority), path;
@@ -45,7 +46,8 @@ const struct route_config *route_find(const struct config *config, struct slice 
     path = (struct slice){normal, target_normalise(normal, path_query.size + 1, path_query)};
     for (unsigned i = 0; i < config->route_count && !found; i++) {
         const struct route_config *route = &config->routes[i];
-        if (takes_all(route) || (route_host_matches(route->host, host) && route_path_matches(route->path, path)))
+        if (takes_all(route) ||
+            (route_host_matches(route->host, host) && route_path_matches(route->path, path)))
             found = route;
     }
     if (normal != short_path)

@@ -7,7 +7,8 @@
 #include "config/config.h"
 
 /* `authority` and `path_query` as the request has them. NULL: none matches. */
-const struct route_config *route_find(const struct config *config, struct slice authority, struct slice path_query);
+const struct route_config *route_find(const struct config *config, struct slice authority,
+                                      struct slice path_query);
 bool route_host_matches(const char *pattern, struct slice host);
 bool route_path_matches(const char *prefix, struct slice path);
 

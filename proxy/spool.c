@@ -15,23 +15,23 @@
 #include "base/mem.h"
 #include "proxy/proxy.h"
 
-#define STEP_SIZE     (256 * 1024) /* of one read or write */
-#define CONGESTED     (512 * 1024) /* waiting for the disk */
-#define THREADS_MAX   8
+#define STEP_SIZE   (256 * 1024) /* of one read or write */
+#define CONGESTED   (512 * 1024) /* waiting for the disk */
+#define THREADS_MAX 8
 
 enum step_kind { STEP_WRITE, STEP_READ };
 
 struct step {
     struct message message;
-    struct step *next;          /* in the threads' queue */
+    struct step *next; /* in the threads' queue */
     struct spool *spool;
     enum step_kind kind;
     bool is_busy;
     int fd;
-    uint64_t at;                /* in the file */
+    uint64_t at; /* in the file */
     char *bytes;
     size_t size;
-    ssize_t result;             /* bytes done, or -errno */
+    ssize_t result; /* bytes done, or -errno */
 };
 
 struct spool {
@@ -50,7 +50,7 @@ struct spool {
 };
 
 static struct {
-    pthread_mutex_t mutex;      /* guards first, last, stops */
+    pthread_mutex_t mutex; /* guards first, last, stops */
     pthread_cond_t some;
     struct step *first, **last;
     bool stops;
@@ -112,7 +112,8 @@ static void *work(void *argument)
             return NULL;
         step->result = step->kind == STEP_WRITE ? write_all(step) : read_all(step);
         step->message.deliver = on_step_done;
-        (void)loop_post(step->spool->loop, &step->message); /* a loop that has ended took its spools with it: the process ends */
+        (void)loop_post(step->spool->loop,
+                        &step->message); /* a loop that has ended took its spools with it: the process ends */
     }
 }
 
@@ -245,7 +246,8 @@ static int open_unlinked(void)
     return fd;
 }
 
-struct spool *spool_new(struct loop *loop, uint64_t max_bytes, void (*on_progress)(void *argument), void *argument)
+struct spool *spool_new(struct loop *loop, uint64_t max_bytes, void (*on_progress)(void *argument),
+                        void *argument)
 {
     struct spool *spool = mem_zero(sizeof *spool);
 

@@ -9,15 +9,15 @@
 #include "base/net.h"
 #include "http/websocket.h"
 
-#define TUNNEL_TAG 0x54554e4cu
+#define TUNNEL_TAG  0x54554e4cu
 #define TUNNEL_ROOM (16 * 1024)
-#define CLOSING_MS 2000 /* how long the peers may take to answer a close frame of ours */
+#define CLOSING_MS  2000 /* how long the peers may take to answer a close frame of ours */
 
 struct direction {
     struct buffer pending;
     struct websocket_frames frames;
-    bool at_end;      /* its source has sent its last byte */
-    bool is_shut;     /* and the other side was told */
+    bool at_end;  /* its source has sent its last byte */
+    bool is_shut; /* and the other side was told */
     bool readable, writable;
 };
 
@@ -28,18 +28,18 @@ struct tunnel {
     struct client *client;
     struct link *link;
     struct direction to_link, to_client;
-    struct deadline deadline;    /* idle, or the end after a close frame of ours */
+    struct deadline deadline; /* idle, or the end after a close frame of ours */
     struct task task;
     unsigned idle_ms;
-    unsigned close_code;         /* 0: none of ours */
-    bool close_is_said[2];       /* to the link, to the client */
+    unsigned close_code;   /* 0: none of ours */
+    bool close_is_said[2]; /* to the link, to the client */
     bool is_over;
-    struct deadline close_at;    /* when its turn comes to be closed */
+    struct deadline close_at; /* when its turn comes to be closed */
 
     /* for the log line at the end */
     struct buffer log_head;
     uint64_t opened_us, wall_us, waited_us, received, sent;
-    struct pool *pool;           /* referenced: its name is in the log */
+    struct pool *pool; /* referenced: its name is in the log */
     char real[46];
     uint8_t real_size;
     enum failure failure;
@@ -156,7 +156,8 @@ static void say_close(struct tunnel *tunnel, struct direction *direction)
     bool to_client = is_to_client(tunnel, direction);
     char frame[WEBSOCKET_CLOSE_MAX];
 
-    if (!tunnel->close_code || tunnel->close_is_said[to_client] || !websocket_frames_at_boundary(&direction->frames))
+    if (!tunnel->close_code || tunnel->close_is_said[to_client] ||
+        !websocket_frames_at_boundary(&direction->frames))
         return;
     tunnel->close_is_said[to_client] = true;
     if (direction->frames.close_seen)
@@ -220,7 +221,8 @@ static bool move_once(struct tunnel *tunnel, struct direction *direction, int fr
         return true;
     }
     *turn += (size_t)got;
-    if ((size_t)got < TUNNEL_ROOM && !(is_to_client(tunnel, direction) ? tunnel->link->peer_closed : tunnel->client->peer_closed))
+    if ((size_t)got < TUNNEL_ROOM &&
+        !(is_to_client(tunnel, direction) ? tunnel->link->peer_closed : tunnel->client->peer_closed))
         direction->readable = false;
     goes_on = pass(tunnel, direction, to, block, (size_t)got);
     block_give(block, capacity);
@@ -233,6 +235,18 @@ static void shut_when_done(struct direction *direction, int to)
         direction->is_shut = true;
         net_shutdown_write(to);
     }
+}
+
+/* Both sides have ended; or both have said close and one has ended, whatever the other does with its connection (RFC 6455 section 7.1.1). */
+static bool is_finished(const struct tunnel *tunnel)
+{
+    const struct direction *to_link = &tunnel->to_link, *to_client = &tunnel->to_client;
+
+    if (to_link->is_shut && to_client->is_shut)
+        return true;
+    return (to_link->is_shut || to_client->is_shut) && to_link->frames.close_seen &&
+           to_client->frames.close_seen && buffer_size(&to_link->pending) == 0 &&
+           buffer_size(&to_client->pending) == 0;
 }
 
 static void move(struct tunnel *tunnel, struct direction *direction, int from, int to)
@@ -250,9 +264,10 @@ static void move(struct tunnel *tunnel, struct direction *direction, int from, i
     if (tunnel->is_over)
         return;
     if (turn)
-        deadline_start(&tunnel->deadline, tunnel->proxy->loop, tunnel->close_code ? CLOSING_MS : tunnel->idle_ms);
+        deadline_start(&tunnel->deadline, tunnel->proxy->loop,
+                       tunnel->close_code ? CLOSING_MS : tunnel->idle_ms);
     shut_when_done(direction, to);
-    if (tunnel->to_link.is_shut && tunnel->to_client.is_shut)
+    if (is_finished(tunnel))
         finish(tunnel);
 }
 
@@ -327,22 +342,22 @@ void tunnels_close_spread(struct proxy *proxy, const struct backend *backend, un
 {
     unsigned count = 0, index = 0;
 
-    list_each_safe(node, next, &proxy->tunnels)
+    list_each_safe (node, next, &proxy->tunnels)
         count += list_entry(node, struct tunnel, node)->link->backend == backend;
-    list_each_safe(node, next, &proxy->tunnels)
-    {
+    list_each_safe (node, next, &proxy->tunnels) {
         struct tunnel *tunnel = list_entry(node, struct tunnel, node);
         unsigned step_ms;
         if (tunnel->link->backend != backend || deadline_is_running(&tunnel->close_at))
             continue;
-        step_ms = (unsigned)((uint64_t)over_ms * index++ / count) / 100 * 100; /* few different durations: each has a list */
+        step_ms = (unsigned)((uint64_t)over_ms * index++ / count) / 100 *
+                  100; /* few different durations: each has a list */
         deadline_start(&tunnel->close_at, proxy->loop, step_ms ? step_ms : 1);
     }
 }
 
 void tunnels_close_all(struct proxy *proxy, unsigned code)
 {
-    list_each_safe(node, next, &proxy->tunnels)
+    list_each_safe (node, next, &proxy->tunnels)
         tunnel_say_close(list_entry(node, struct tunnel, node), code);
 }
 

@@ -15,8 +15,9 @@ struct tunnel;
 void tunnel_open(struct exchange *exchange, struct client *client, struct link *link);
 void tunnel_on_client(struct tunnel *tunnel, short what);
 void tunnel_on_link(struct tunnel *tunnel, short what);
-void tunnel_client_closed(struct tunnel *tunnel);          /* client.c is closing it: drop everything */
-void tunnel_say_close(struct tunnel *tunnel, unsigned code); /* a close frame both ways at the next boundary, then the end */
+void tunnel_client_closed(struct tunnel *tunnel); /* client.c is closing it: drop everything */
+void tunnel_say_close(struct tunnel *tunnel,
+                      unsigned code); /* a close frame both ways at the next boundary, then the end */
 struct backend *tunnel_backend(const struct tunnel *tunnel);
 void tunnels_close_spread(struct proxy *proxy, const struct backend *backend, unsigned over_ms);
 void tunnels_close_all(struct proxy *proxy, unsigned code);
