@@ -19,6 +19,7 @@
 static char directory[DIRECTORY_ROOM]; /* "" until it was made */
 static pid_t made_by;
 static gid_t engine_group;
+static bool engine_is_another; /* user than we are */
 
 /* Removes the files in a directory, which somebody else may own: nothing is followed, nothing is descended
  * into. */
@@ -86,6 +87,7 @@ bool endpoints_directory_make(pid_t keeper, const struct identity *engine, char 
         str_format(paths[1], DIRECTORY_ROOM, "%s/drover-%d", runtime, (int)keeper);
     str_format(paths[2], DIRECTORY_ROOM, "/tmp/drover-%d-%d", (int)geteuid(), (int)keeper);
     engine_group = engine ? engine->gid : getegid();
+    engine_is_another = engine && engine->uid != geteuid();
     for (unsigned i = 0; i < 3; i++) {
         if (!paths[i][0] || !make_at(paths[i], mode))
             continue;
@@ -188,6 +190,25 @@ int endpoint_prepare(struct endpoint *endpoint, const struct pool_config *pool, 
     default: error = -EINVAL; break;
     }
     return error;
+}
+
+bool endpoint_is_open(const struct endpoint *endpoint, uid_t worker)
+{
+    struct stat status;
+    char path[32];
+
+    if (!engine_is_another || endpoint->kind != BIND_UNIX || !endpoint->path[0])
+        return true;
+    /* The directory is the worker's, who may put there what it likes: only its own socket is touched, by
+     * descriptor. */
+    int fd = open(endpoint->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    str_format(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) && status.st_uid == worker)
+        (void)chmod(path, 0666);
+    net_close(&fd);
+    return true;
 }
 
 void endpoint_process_ended(struct endpoint *endpoint)

@@ -27,6 +27,10 @@ void endpoints_directory_remove(void); /* with what lies in it; harmless when th
 /* Ready for a new process of that slot. `user` (NULL: as we are) is the worker's. 0 or -errno. */
 int endpoint_prepare(struct endpoint *endpoint, const struct pool_config *pool, unsigned number, int slot,
                      uint32_t generation, const struct identity *user);
+/* Whether the engine's user may connect to the socket of a worker that runs as `worker`: its mode is the
+ * worker's umask's, so it is widened as soon as it is there (only who may enter its directory is concerned).
+ * False: it is not there yet. */
+bool endpoint_is_open(const struct endpoint *endpoint, uid_t worker);
 /* The listener is shut and the socket's file goes; the port stays ours. */
 void endpoint_process_ended(struct endpoint *endpoint);
 void endpoint_give_back(struct endpoint *endpoint); /* all of it */

@@ -25,6 +25,7 @@
 #include "keeper/parent.h"
 
 #define TICK_MS       1000
+#define SOCKET_MS     50 /* between two looks for the socket of a worker that starts */
 #define REAPED_A_TURN 4096
 #define SET_FIRST     64
 
@@ -138,7 +139,7 @@ static void tick(struct keeper *keeper, uint64_t now_ms)
         log_error("cannot start the guard: %s", strerror(errno));
 }
 
-static int time_to_wait(const struct keeper *keeper, uint64_t now_ms)
+static int time_to_wait(struct keeper *keeper, uint64_t now_ms)
 {
     uint64_t next = keeper->ticked_ms + TICK_MS, stopping = stopping_next_ms(keeper);
 
@@ -146,6 +147,8 @@ static int time_to_wait(const struct keeper *keeper, uint64_t now_ms)
         next = stopping;
     if (keeper->stage == STAGE_RUNNING && next > keeper->engines.start_at_ms)
         next = keeper->engines.start_at_ms;
+    if (!seats_open_sockets(keeper) && next > now_ms + SOCKET_MS)
+        next = now_ms + SOCKET_MS;
     return next <= now_ms ? 0 : (int)(next - now_ms);
 }
 

@@ -118,6 +118,8 @@ int seat_start(struct keeper *keeper, int slot, const struct pool_config *pool, 
     if (error < 0)
         return start_failed(keeper, seat, step, error);
     seat->kill_by_ms = 0;
+    seat->uid = user ? user->uid : geteuid();
+    seat->awaits_socket = pool->bind == BIND_UNIX;
     atomic_store(&shown->port, seat->endpoint.port);
     atomic_store(&shown->started_us, clock_precise_us());
     atomic_store(&shown->generation, generation);
@@ -209,6 +211,20 @@ void seats_add_to_poll(struct keeper *keeper, struct poll_set *set, uint64_t now
         if (output->streams[1].fd >= 0)
             poll_set_add(set, output->streams[1].fd, on_errors, output);
     }
+}
+
+bool seats_open_sockets(struct keeper *keeper)
+{
+    bool all = true;
+
+    for (int i = 0; i < SLOTS_MAX; i++) {
+        struct seat *seat = keeper->seats[i];
+        if (!seat || seat->pid == 0 || !seat->awaits_socket)
+            continue;
+        seat->awaits_socket = !endpoint_is_open(&seat->endpoint, seat->uid);
+        all = all && !seat->awaits_socket;
+    }
+    return all;
 }
 
 void seats_tick(struct keeper *keeper, uint64_t now_ms)

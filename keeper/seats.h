@@ -22,6 +22,8 @@ struct seat {
     const struct pool_config *pool; /* as its process was started */
     struct endpoint endpoint;
     struct output output;
+    uid_t uid;           /* as whom its process runs */
+    bool awaits_socket;  /* its unix socket has not been seen and opened to the engine */
     uint64_t kill_by_ms; /* while drover stops: the group is killed then */
 };
 
@@ -38,6 +40,7 @@ void seat_give_back(struct keeper *keeper,
 struct seat *seats_find(struct keeper *keeper, pid_t pid);
 unsigned seats_alive(const struct keeper *keeper);
 void seats_add_to_poll(struct keeper *keeper, struct poll_set *set, uint64_t now_ms);
+bool seats_open_sockets(struct keeper *keeper);          /* false: some are not there yet */
 void seats_tick(struct keeper *keeper, uint64_t now_ms); /* once a second */
 void seats_free(struct keeper *keeper);
 

@@ -191,6 +191,40 @@ START_TEST(the_slot_directory_is_the_workers_and_the_engines_group)
 }
 END_TEST
 
+START_TEST(a_workers_socket_is_opened_to_another_user_and_nothing_else_is)
+{
+    struct pool_config pool = {.bind = BIND_UNIX};
+    struct identity engine = {.uid = 12345, .gid = 23456};
+    struct endpoint endpoint = {0};
+    struct address address;
+    struct stat status;
+    char error[256], text[128];
+
+    if (geteuid() != 0)
+        return; /* engine and keeper are one user then */
+    ck_assert_msg(endpoints_directory_make(getpid(), &engine, error, sizeof error), "%s", error);
+    ck_assert_int_eq(endpoint_prepare(&endpoint, &pool, 1, 5, 1, NULL), 0);
+    ck_assert(!endpoint_is_open(&endpoint, 0)); /* it is not there yet */
+    (void)snprintf(text, sizeof text, "unix:%s", endpoint.path);
+    ck_assert(address_parse(&address, slice_of(text)));
+    int worker = net_listen(&address, 0, 1);
+    ck_assert_int_ge(worker, 0);
+    ck_assert(endpoint_is_open(&endpoint, 0));
+    ck_assert_int_eq(lstat(endpoint.path, &status), 0);
+    ck_assert_uint_eq(status.st_mode & 0777, 0666);
+    net_close(&worker);
+    ck_assert_int_eq(unlink(endpoint.path), 0);
+
+    int fd = open(text + 5, O_CREAT | O_WRONLY | O_CLOEXEC, 0600); /* what is no socket is left alone */
+    net_close(&fd);
+    ck_assert(endpoint_is_open(&endpoint, 0));
+    ck_assert_int_eq(lstat(endpoint.path, &status), 0);
+    ck_assert_uint_eq(status.st_mode & 0777, 0600);
+    endpoint_give_back(&endpoint);
+    endpoints_directory_remove();
+}
+END_TEST
+
 START_TEST(a_link_in_the_directory_is_removed_and_not_followed)
 {
     char error[256], path[108], *other = directory_new(), *file = mem_print("%s/precious", other);
@@ -235,5 +269,6 @@ UNIT_MAIN("keeper/endpoints", a_port_is_kept_for_its_slot_and_a_worker_can_liste
           a_range_does_not_run_over_the_last_port, what_waits_in_an_inherited_listener_dies_with_its_process,
           sockets_lie_in_a_directory_that_is_ours_alone,
           the_slot_directory_is_the_workers_and_the_engines_group,
+          a_workers_socket_is_opened_to_another_user_and_nothing_else_is,
           a_link_in_the_directory_is_removed_and_not_followed,
           another_way_to_bind_takes_the_old_endpoint_away)
