@@ -220,13 +220,14 @@ static enum retry_answer decide_retry(const struct exchange *exchange, enum fail
                                                                                     : retry_decide(&question);
 }
 
-/* A local worker that ended the connection under a request has perhaps been killed by it. Two of them are enough: true when this is the second. */
-static bool kills_workers(struct exchange *exchange, enum failure failure)
+/* Who ends the connection under a request has perhaps died of it. Two are enough: true when this is the second (RFC 9110 section 9.2.2 leaves it to us
+ * how often). A stale link counts only when its worker has exited. */
+static bool ends_connections(struct exchange *exchange, enum failure failure)
 {
     bool first_is_proven = exchange->suspect && (exchange->suspect_broke || exchange->suspect->closed);
     bool broke = failure == FAILURE_CLOSED;
 
-    if (!exchange->wrote || !exchange->backend->is_worker || (!broke && failure != FAILURE_STALE))
+    if (!exchange->wrote || (!broke && failure != FAILURE_STALE))
         return false;
     if (first_is_proven && broke)
         return true;
@@ -259,7 +260,7 @@ void exchange_on_failure(struct exchange *exchange, enum failure failure)
         exchange_refuse(exchange, failure);
         return;
     }
-    if (kills_workers(exchange, failure)) {
+    if (ends_connections(exchange, failure)) {
         exchange_refuse(exchange, failure);
         return;
     }

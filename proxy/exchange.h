@@ -98,7 +98,7 @@ struct exchange {
     struct backend *tried[TRIED_MAX];
     struct backend *backend; /* the last one asked */
     struct backend
-        *suspect;       /* a local worker that ended its connection under this request: did it die of it? */
+        *suspect;       /* who ended its connection under this request: did it die of it? */
     bool suspect_broke; /* on a fresh link, which proves more than a stale one */
     uint64_t opened_us, wall_us, waited_us, dispatched_us;
     struct deadline deadline; /* in the queue */
