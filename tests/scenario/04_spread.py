@@ -61,7 +61,7 @@ def a_busy_worker_gets_less_than_an_idle_one(stage):
 
 @scenario(limit=40)
 def tunnels_count_for_less_than_requests_but_spread_evenly(stage):
-    drover = stage.web(plain(), workers=2, target={"concurrency": 10, "tunnels": 100})
+    drover = stage.web(plain(), workers=2, target={"concurrency": 10, "tunnels": 100}, top={"threads": 1})
     sockets = [drover.websocket() for _ in range(5)]
     counts = collections.Counter(socket.response.field("X-Worker") for socket in sockets)
     assert sorted(counts.values()) == [2, 3], counts

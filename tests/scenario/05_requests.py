@@ -261,10 +261,11 @@ def via_can_be_left_out(stage):
 @scenario()
 def path_and_query_are_never_changed(stage):
     drover = stage.front(stage.backend(echo_head))
-    for target in ("/", "/a/../b//c/./d", "/%2e%2e/%2F?x=%00&y=[z]|{}", "/a;b=c?d?e", "/\u00fc", "*"):
+    for target in ("/", "/a/../b//c/./d", "/%2e%2e/%2F?x=%00&y=[z]|{}", "/a;b=c?d?e", "*"):
         method = "OPTIONS" if target == "*" else "GET"
         line = drover.request(method, target).json()["line"]
         assert line == f"{method} {target} HTTP/1.1", line
+    assert drover.get("/\u00fc").status == 400, "a byte that no URI has"
     assert drover.get("http://app.test/x?y").json()["line"].split(" ")[1].endswith("/x?y")
 
 

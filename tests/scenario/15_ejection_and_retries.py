@@ -75,8 +75,8 @@ def the_last_one_is_never_ejected(stage):
 @scenario()
 def a_get_is_tried_elsewhere_and_a_post_that_was_sent_is_not(stage):
     broken, good = stage.backend(closes_at_once, name="broken"), stage.backend(name="good")
-    drover = stage.front(broken, good, max_fails=0)
     for method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE"):
+        drover = stage.front(broken, good, max_fails=0)  # each with a retry budget of its own
         assert set(counted_statuses(drover, 6, method, "/", body=b"x" if method == "PUT" else None)) == {200}, method
     for method in ("POST", "PATCH"):
         before = len(broken.seen(method))
