@@ -41,8 +41,9 @@ struct keeper_options {
     int (*engine_run)(const struct engine_start *start); /* in the child; returns the exit status */
 };
 
-/* Until the end. Returns drover's exit status: 0 good, 1 failed, 2 a listener, directory or permission is
- * wrong (said on stderr, one clear line that names the key and the cause). */
+/* Until the end. Returns drover's exit status: 0 good; 1 failed, or a second TERM or INT cut an engine that
+ * had not drained; 2 a listener, directory or permission is wrong (said on stderr, one clear line that names
+ * the key and the cause). */
 int keeper_run(const struct keeper_options *options);
 
 #endif
