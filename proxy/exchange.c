@@ -291,7 +291,8 @@ void exchange_on_failure(struct exchange *exchange, enum failure failure)
 
 void exchange_client_gone(struct exchange *exchange)
 {
-    exchange->failure = FAILURE_CLIENT_GONE;
+    if (exchange->failure == FAILURE_NONE) /* else it was we who cut it, for a reason of its own */
+        exchange->failure = FAILURE_CLIENT_GONE;
     if (exchange->status == 0)
         exchange->status = failures[FAILURE_CLIENT_GONE].status;
     count(&exchange->proxy->counters.client_gone, 1);

@@ -87,6 +87,12 @@ static bool may_spool(const struct exchange *exchange)
            exchange->collects;
 }
 
+static bool may_append(const struct exchange *exchange)
+{
+    return !spool_is_congested(exchange->response_spool) &&
+           spool_size(exchange->response_spool) + READ_BODY_ROOM < exchange->pool->config->response_max;
+}
+
 static bool to_spool(struct exchange *exchange, struct slice data)
 {
     int error = spool_append(exchange->response_spool, data);
@@ -98,8 +104,7 @@ static bool to_spool(struct exchange *exchange, struct slice data)
     exchange_pump(exchange);
     if (exchange->state == EXCHANGE_DONE || !exchange->response_spool)
         return exchange->state != EXCHANGE_DONE;
-    return !spool_is_congested(exchange->response_spool) &&
-           spool_size(exchange->response_spool) + READ_BODY_ROOM < exchange->pool->config->response_max;
+    return may_append(exchange);
 }
 
 bool exchange_on_data(struct exchange *exchange, struct slice data)
@@ -111,6 +116,11 @@ bool exchange_on_data(struct exchange *exchange, struct slice data)
     if (exchange->response_spool)
         return to_spool(exchange, data);
     ops->data(exchange->stream, data);
+    if (exchange->state == EXCHANGE_DONE)
+        return false;
+    if (ops->unsent(exchange->stream) < WATER_HIGH)
+        return true;
+    ops->flush(exchange->stream);
     if (exchange->state == EXCHANGE_DONE)
         return false;
     if (ops->unsent(exchange->stream) < WATER_HIGH)
@@ -143,8 +153,13 @@ void exchange_pump(struct exchange *exchange)
         spool_consume(spool, ready.size);
     }
     ops->flush(exchange->stream);
-    if (exchange->state == EXCHANGE_DONE || spool_unread(spool))
+    if (exchange->state == EXCHANGE_DONE)
         return;
+    if (spool_unread(spool)) {
+        if (exchange->link && may_append(exchange))
+            link_resume(exchange->link);
+        return;
+    }
     if (exchange->state == EXCHANGE_DELIVERING && !exchange->ended) {
         exchange->ended = true;
         end_response(exchange, slice_of(exchange->late_trailers));

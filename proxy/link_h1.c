@@ -23,7 +23,6 @@ static void finish(struct link *link)
                     buffer_size(&link->in) == 0 && !link->proxy->draining && !link->backend->closed;
 
     h1_body_fini(&link->body);
-    place_release(&link->place, clock_us());
     if (reusable)
         idle_put(link);
     else
@@ -39,6 +38,7 @@ static void end(struct link *link)
     link->exchange = NULL;
     if (link->is_reused)
         atomic_store_explicit(&link->backend->stale_streak, 0, memory_order_relaxed);
+    place_release(&link->place, clock_us()); /* before the client has its answer: its next request finds the place free */
     exchange_on_end(exchange, h1_body_trailers(&link->body));
     finish(link);
 }
