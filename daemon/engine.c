@@ -234,6 +234,7 @@ int engine_run(const struct engine_start *start)
     struct engine engine;
 
     engine_init(&engine, start);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file over the limit is an error like any other */
     spools_start(NULL, SPOOL_THREADS);
     parts_open(&engine);
     carriers_open(&engine);

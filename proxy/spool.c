@@ -50,10 +50,11 @@ struct spool {
 };
 
 static struct {
-    pthread_mutex_t mutex; /* guards first, last, stops */
+    pthread_mutex_t mutex; /* guards first, last, stops, lost */
     pthread_cond_t some;
     struct step *first, **last;
     bool stops;
+    struct step *lost; /* done when their loop had ended */
     unsigned thread_count;
     pthread_t threads[THREADS_MAX];
     char *directory;
@@ -93,6 +94,27 @@ static ssize_t read_all(struct step *step)
 
 static void on_step_done(struct message *message);
 
+/* The end of a spool that was freed, once no step of it is under way. */
+static void destroy(struct spool *spool)
+{
+    if (!spool->is_freed || spool->write.is_busy || spool->read.is_busy)
+        return;
+    if (spool->fd >= 0)
+        close(spool->fd);
+    mem_free(spool->write.bytes);
+    mem_free(spool->read.bytes);
+    mem_free(spool);
+}
+
+/* Its spool is freed by the thread that was its loop's; what is left of it goes in spools_stop. */
+static void lose(struct step *step)
+{
+    pthread_mutex_lock(&office.mutex);
+    step->next = office.lost;
+    office.lost = step;
+    pthread_mutex_unlock(&office.mutex);
+}
+
 static void *work(void *argument)
 {
     (void)argument;
@@ -112,8 +134,8 @@ static void *work(void *argument)
             return NULL;
         step->result = step->kind == STEP_WRITE ? write_all(step) : read_all(step);
         step->message.deliver = on_step_done;
-        (void)loop_post(step->spool->loop,
-                        &step->message); /* a loop that has ended took its spools with it: the process ends */
+        if (!loop_post(step->spool->loop, &step->message))
+            lose(step);
     }
 }
 
@@ -139,6 +161,12 @@ void spools_stop(void)
     for (unsigned i = 0; i < office.thread_count; i++)
         pthread_join(office.threads[i], NULL);
     office.thread_count = 0;
+    while (office.lost) {
+        struct step *step = office.lost;
+        office.lost = step->next;
+        step->is_busy = false;
+        destroy(step->spool);
+    }
     mem_free(office.directory);
     office.directory = NULL;
 }
@@ -159,19 +187,6 @@ static void submit(struct spool *spool, struct step *step, enum step_kind kind, 
     office.last = &step->next;
     pthread_cond_signal(&office.some);
     pthread_mutex_unlock(&office.mutex);
-}
-
-static void destroy(struct spool *spool)
-{
-    if (spool->write.is_busy || spool->read.is_busy)
-        return;
-    if (spool->fd >= 0)
-        close(spool->fd);
-    buffer_release(&spool->tail);
-    buffer_release(&spool->ready);
-    mem_free(spool->write.bytes);
-    mem_free(spool->read.bytes);
-    mem_free(spool);
 }
 
 static void write_on(struct spool *spool)
@@ -269,6 +284,8 @@ void spool_free(struct spool **owner)
     if (!spool)
         return;
     spool->is_freed = true;
+    buffer_release(&spool->tail);
+    buffer_release(&spool->ready);
     destroy(spool);
 }
 
