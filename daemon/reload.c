@@ -15,12 +15,24 @@ static void say_validated(struct engine *engine, bool accepted, const char *repo
     net_close(&fd);
 }
 
+/* The listeners of a reload that was given up. */
+static void drop_incoming(struct engine *engine)
+{
+    for (unsigned i = 0; i < engine->incoming_count; i++)
+        for (unsigned k = 0; k < engine->incoming[i].count; k++)
+            net_close(&engine->incoming[i].fds[k]);
+    mem_free(engine->incoming);
+    engine->incoming = NULL;
+    engine->incoming_count = 0;
+}
+
 void reload_validate(struct engine *engine, int fd)
 {
     struct config_report report = {0};
     uint64_t size = 0;
     char *bytes = fd >= 0 ? order_memfd_read(fd, &size) : NULL;
 
+    drop_incoming(engine);
     config_unref(&engine->next_config);
     engine->next_config = bytes ? config_load(engine->config->path, bytes, size, &report) : NULL;
     if (engine->next_config)
