@@ -20,8 +20,10 @@ static void open_log(struct proxy *proxy, int fd)
     const struct config *config = proxy->snapshot->config;
 
     proxy->log_is_on = config->access_log != NULL;
-    if (!proxy->log_is_on)
+    if (!proxy->log_is_on) {
+        access_log_free(&proxy->log); /* its lines go out while their descriptor is open */
         return;
+    }
     if (fd < 0)
         fd = 1; /* stdout */
     if (proxy->log)
@@ -85,6 +87,7 @@ void proxy_free(struct proxy **owner)
     deadline_stop(&proxy->drain_deadline);
     free_pages(proxy);
     access_log_free(&proxy->log);
+    net_close(&proxy->options.access_log);
     loop_settle(proxy->loop); /* what was closed is freed now, not at the end of a turn that will not come */
     slab_fini(&proxy->client_slab);
     slab_fini(&proxy->exchange_slab);
