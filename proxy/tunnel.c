@@ -263,7 +263,8 @@ static void move(struct tunnel *tunnel, struct direction *direction, int from, i
     }
     if (tunnel->is_over)
         return;
-    if (turn)
+    if (turn &&
+        !(tunnel->close_is_said[0] && tunnel->close_is_said[1])) /* what follows it gives no more time */
         deadline_start(&tunnel->deadline, tunnel->proxy->loop,
                        tunnel->close_code ? CLOSING_MS : tunnel->idle_ms);
     shut_when_done(direction, to);
@@ -416,6 +417,8 @@ void tunnel_open(struct exchange *exchange, struct client *client, struct link *
         task_soon(&tunnel->task, tunnel->proxy->loop);
     buffer_release(&early_client);
     buffer_release(&early_link);
+    if (tunnel->proxy->draining)
+        tunnel_say_close(tunnel, 1001);
 }
 
 size_t tunnel_size(void)
