@@ -151,8 +151,10 @@ START_TEST(numbers_and_the_hosts_file_are_answered_too_but_never_at_once)
     begin();
     ask("127.0.0.3");
     ck_assert_str_eq(last_text, "127.0.0.3:8000 ");
-    ask("localhost");
-    ck_assert_ptr_nonnull(strstr(last_text, "127.0.0.1:8000"));
+    if (access("/etc/hosts", R_OK) == 0) { /* a bare chroot has none */
+        ask("localhost");
+        ck_assert_ptr_nonnull(strstr(last_text, "127.0.0.1:8000"));
+    }
     end();
 }
 END_TEST
