@@ -11,8 +11,9 @@
 #include "proxy/listener.h"
 #include "proxy/tunnel.h"
 
-#define CLIENT_TAG 0x434c4e54u
-#define LINGER_MS  2000
+#define CLIENT_TAG    0x434c4e54u
+#define LINGER_MS     2000
+#define DRAIN_IDLE_MS 500 /* an idle connection stays so long when drover stops */
 
 static void on_task(struct task *task)
 {
@@ -137,9 +138,7 @@ void client_linger(struct client *client)
 
 void client_drain(struct client *client)
 {
-    if (client->state == CLIENT_WAITING && client->exchanges > 0)
-        client_close(client);
-    else
-        client->closes =
-            true; /* a new connection may have its first request on the way: it gets its answer */
+    client->closes = true;
+    if (client->state == CLIENT_WAITING) /* a request may be on its way: it gets its answer */
+        deadline_start(&client->deadline, client->proxy->loop, DRAIN_IDLE_MS);
 }

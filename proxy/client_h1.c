@@ -140,16 +140,23 @@ static void head_ended(struct client *client)
 
 static void read_heads(struct client *client)
 {
+    size_t turn = 0;
+
     while (client->state == CLIENT_WAITING || client->state == CLIENT_READING) {
         if (take_head(client))
             continue;
         if (client->state != CLIENT_WAITING && client->state != CLIENT_READING)
             return;
+        if (turn > TURN_BYTES_MAX) { /* many requests that are all answered at once */
+            task_soon(&client->task, client->proxy->loop);
+            return;
+        }
         if (!fill(client, READ_HEAD_ROOM)) {
             if (client->at_end)
                 head_ended(client);
             return;
         }
+        turn += buffer_size(&client->in);
     }
 }
 
@@ -339,6 +346,10 @@ void client_h1_due(void *argument)
             if (client->stream.exchange)
                 client->stream.exchange->failure = FAILURE_SLOW_CLIENT;
             client_close(client);
+        } else if (client->stream.exchange && !exchange_wants_body(client->stream.exchange)) {
+            /* not the client is slow, but who is to take it */
+            deadline_start(&client->deadline, client->proxy->loop,
+                           client->proxy->snapshot->config->timeouts.body);
         } else if (client->stream.exchange) {
             client->closes = true;
             exchange_body_failed(client->stream.exchange, FAILURE_CLIENT_TIMEOUT);

@@ -291,11 +291,13 @@ void exchange_on_failure(struct exchange *exchange, enum failure failure)
 
 void exchange_client_gone(struct exchange *exchange)
 {
-    if (exchange->failure == FAILURE_NONE) /* else it was we who cut it, for a reason of its own */
+    if (exchange->state < EXCHANGE_RELAYING ||
+        exchange->failure == FAILURE_NONE) { /* else we gave it up ourselves */
         exchange->failure = FAILURE_CLIENT_GONE;
-    if (exchange->status == 0)
+        count(&exchange->proxy->counters.client_gone, 1);
+    }
+    if (exchange->status < 200)
         exchange->status = failures[FAILURE_CLIENT_GONE].status;
-    count(&exchange->proxy->counters.client_gone, 1);
     if (exchange->link)
         link_cancel(exchange->link);
     exchange_finish(exchange);
@@ -305,7 +307,12 @@ void exchange_client_gone(struct exchange *exchange)
  * has is answered, and that link is not used again. */
 void exchange_client_half_closed(struct exchange *exchange)
 {
+    struct link *link = exchange->link;
+
     exchange->client_half_closed = true;
+    if (link && link->head_is_done &&
+        !deadline_is_running(&link->deadline)) /* silent for ever, with nobody there? */
+        link_await(link, exchange->snapshot->config->timeouts.stall);
 }
 
 /* --- opening --- */

@@ -97,9 +97,8 @@ struct exchange {
     uint8_t tries, retries, tried_count;
     struct backend *tried[TRIED_MAX];
     struct backend *backend; /* the last one asked */
-    struct backend
-        *suspect;       /* who ended its connection under this request: did it die of it? */
-    bool suspect_broke; /* on a fresh link, which proves more than a stale one */
+    struct backend *suspect; /* who ended its connection under this request: did it die of it? */
+    bool suspect_broke;      /* on a fresh link, which proves more than a stale one */
     uint64_t opened_us, wall_us, waited_us, dispatched_us;
     struct deadline deadline; /* in the queue */
     struct task free_task;
@@ -129,6 +128,8 @@ unsigned exchange_unsent(struct exchange *exchange,
                          struct iovec parts[3]); /* what is to be written to the link now */
 void exchange_sent(struct exchange *exchange, size_t size);
 bool exchange_request_is_sent(const struct exchange *exchange);
+bool exchange_awaits_client(
+    const struct exchange *exchange); /* all that has come is sent, and more is to come */
 void exchange_on_interim(struct exchange *exchange, const struct head *head);
 /* False: this head cannot be relayed (an unasked 101): FAILURE_UNREADABLE. On a 101 the exchange has ended and the link is the tunnel's. */
 bool exchange_on_head(struct exchange *exchange, const struct head *head);

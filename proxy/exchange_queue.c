@@ -9,7 +9,7 @@
 struct wait {
     struct message message;
     struct waiter waiter;
-    struct proxy *proxy;
+    struct loop *loop;         /* outlives the proxy: a place may be granted while that ends */
     struct exchange *exchange; /* NULL: gone; the place is passed on */
     struct pool *pool;         /* referenced */
 };
@@ -86,7 +86,7 @@ static void on_granted_anywhere(struct waiter *waiter)
     struct wait *wait = container_of(waiter, struct wait, waiter);
 
     wait->message.deliver = on_granted_here;
-    if (!loop_post(wait->proxy->loop, &wait->message)) { /* its loop has ended, the exchange with it */
+    if (!loop_post(wait->loop, &wait->message)) { /* its loop has ended, the exchange with it */
         place_release(&wait->waiter.place, clock_us());
         pool_unref(&wait->pool);
         mem_free(wait);
@@ -108,7 +108,7 @@ void exchange_join_queue(struct exchange *exchange, const struct pick *pick)
     struct wait *wait = mem_zero(sizeof *wait);
     struct place place;
 
-    wait->proxy = exchange->proxy;
+    wait->loop = exchange->proxy->loop;
     wait->exchange = exchange;
     wait->pool = pool_ref(exchange->pool);
     wait->waiter.pick = *pick;

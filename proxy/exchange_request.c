@@ -80,6 +80,11 @@ bool exchange_request_is_sent(const struct exchange *exchange)
            (!exchange->spool || spool_unread(exchange->spool) == 0);
 }
 
+bool exchange_awaits_client(const struct exchange *exchange)
+{
+    return !exchange->body_is_whole && !has_unsent(exchange);
+}
+
 /* --- the body comes in --- */
 
 static bool is_over_limit(const struct exchange *exchange)

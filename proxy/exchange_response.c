@@ -15,6 +15,8 @@ void exchange_on_interim(struct exchange *exchange, const struct head *head)
 
     if (exchange->minor == 0 || (is_continue && !exchange->expects_continue))
         return; /* RFC 9110 section 15.2: none to a 1.0 client; a 100 that only our own way of asking caused */
+    if (exchange->stream->ops->unsent(exchange->stream) >= WATER_HIGH)
+        return; /* more of them than the client reads */
     exchange->status = head->status;
     exchange->stream->ops->interim(exchange->stream, head);
 }
@@ -107,6 +109,20 @@ static bool to_spool(struct exchange *exchange, struct slice data)
     return may_append(exchange);
 }
 
+/* Without a file the worker waits for the client. */
+static bool open_spool(struct exchange *exchange)
+{
+    int error;
+
+    exchange->response_spool = spool_new(exchange->proxy->loop, UINT64_MAX, on_spool_progress, exchange);
+    error = spool_error(exchange->response_spool);
+    if (!error)
+        return true;
+    log_error("a response's temporary file: %s", strerror(-error));
+    spool_free(&exchange->response_spool);
+    return false;
+}
+
 bool exchange_on_data(struct exchange *exchange, struct slice data)
 {
     const struct client_ops *ops = exchange->stream->ops;
@@ -123,12 +139,7 @@ bool exchange_on_data(struct exchange *exchange, struct slice data)
     ops->flush(exchange->stream);
     if (exchange->state == EXCHANGE_DONE)
         return false;
-    if (ops->unsent(exchange->stream) < WATER_HIGH)
-        return true;
-    if (!may_spool(exchange))
-        return false;
-    exchange->response_spool = spool_new(exchange->proxy->loop, UINT64_MAX, on_spool_progress, exchange);
-    return true;
+    return ops->unsent(exchange->stream) < WATER_HIGH || (may_spool(exchange) && open_spool(exchange));
 }
 
 static void end_response(struct exchange *exchange, struct slice trailers)

@@ -41,14 +41,15 @@ static void fail(struct link *link, enum failure failure)
         exchange_on_failure(exchange, failure);
 }
 
-/* A reused link that closed before it gave a byte was stale: the worker closed it as we wrote. */
+/* A reused link that closed before it gave a byte was stale: the worker closed it as we wrote. After the first byte nobody else is
+ * asked. */
 static enum failure failure_of_end(const struct link *link)
 {
     if (link->head_is_done)
         return FAILURE_BROKEN;
-    if (link->is_reused && buffer_size(&link->in) == 0)
-        return FAILURE_STALE;
-    return FAILURE_CLOSED;
+    if (link->has_answered)
+        return FAILURE_UNREADABLE;
+    return link->is_reused ? FAILURE_STALE : FAILURE_CLOSED;
 }
 
 static void count_stale(struct link *link)
@@ -63,6 +64,10 @@ static void on_response_timeout(struct link *link)
     bool answers_others = atomic_load_explicit(&link->backend->head_us, memory_order_relaxed) > link->sent_us;
     struct exchange *exchange = link->exchange;
 
+    if (exchange && exchange_awaits_client(exchange)) { /* which has a time-out of its own: body */
+        link_await(link, link->timeout_ms);
+        return;
+    }
     if (!answers_others || !exchange) {
         fail(link, FAILURE_RESPONSE_TIMEOUT);
         return;
@@ -80,10 +85,12 @@ static void on_due(void *argument)
     switch (link->state) {
     case LINK_CONNECTING: fail(link, FAILURE_CONNECT_TIMEOUT); return;
     case LINK_OPEN:
-        if (link->head_is_done)
-            fail(link, FAILURE_STALLED);
-        else
+        if (!link->head_is_done)
             on_response_timeout(link);
+        else if (link->paused) /* the client is slow, and has a time-out of its own: send */
+            link_await(link, link->timeout_ms);
+        else
+            fail(link, FAILURE_STALLED);
         return;
     case LINK_IDLE:
     case LINK_CANCELLED: link_close(&link); return;
@@ -199,7 +206,8 @@ struct link *link_reuse(struct proxy *proxy, struct place *place, uint64_t used_
     place->backend = NULL;
     link->state = LINK_OPEN;
     link->is_reused = true;
-    link->head_is_done = link->paused = link->keeps_alive = link->broken_for_writing = false;
+    link->has_answered = link->head_is_done = link->paused = link->keeps_alive = link->broken_for_writing =
+        false;
     link->seen = 0;
     link_await(link, proxy->snapshot->config->timeouts.response);
     count(&proxy->counters.links_reused, 1);
@@ -218,6 +226,10 @@ static void on_write_error(struct link *link, ssize_t error)
 {
     if (link->state == LINK_CONNECTING) {
         fail(link, failure_of_error((int)error));
+        return;
+    }
+    if (!link->exchange->wrote && link->is_reused) { /* whatever it said is no answer to this request */
+        link_fail_end(link);
         return;
     }
     /* The worker may have answered before it closed: what it said is read first. */

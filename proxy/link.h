@@ -34,6 +34,7 @@ struct link {
     uint64_t last_used_us;
     uint64_t sent_us;    /* when the request had been written: is the backend dead or one query slow? */
     unsigned timeout_ms; /* of `deadline` */
+    bool has_answered;   /* the present request, a byte */
     bool is_reused, readable, peer_closed, paused, head_is_done, keeps_alive, broken_for_writing;
 };
 

@@ -16,11 +16,23 @@ static struct h1_limits limits_of(const struct link *link)
         .head_bytes = limits->header, .fields = HEAD_FIELDS_MAX, .keep_underscores = true};
 }
 
+/* The last read was filled to its end: what may lie behind it makes no event any more, and would be read as the
+ * answer to the next request. */
+static bool is_silent(struct link *link)
+{
+    char byte;
+
+    if (link->readable)
+        link->readable = net_read(link->fd, &byte, 1) != -EAGAIN;
+    return !link->readable;
+}
+
 /* The response is whole. The client was served first; now the link is kept, or not. */
 static void finish(struct link *link)
 {
     bool reusable = link->keeps_alive && !link->peer_closed && !link->broken_for_writing &&
-                    buffer_size(&link->in) == 0 && !link->proxy->draining && !link->backend->closed;
+                    buffer_size(&link->in) == 0 && !link->proxy->draining && !link->backend->closed &&
+                    is_silent(link);
 
     h1_body_fini(&link->body);
     if (reusable)
@@ -38,7 +50,8 @@ static void end(struct link *link)
     link->exchange = NULL;
     if (link->is_reused)
         atomic_store_explicit(&link->backend->stale_streak, 0, memory_order_relaxed);
-    place_release(&link->place, clock_us()); /* before the client has its answer: its next request finds the place free */
+    place_release(&link->place,
+                  clock_us()); /* before the client has its answer: its next request finds the place free */
     exchange_on_end(exchange, h1_body_trailers(&link->body));
     finish(link);
 }
@@ -102,7 +115,7 @@ static bool on_final_head(struct link *link, const struct head *head)
     if (link->exchange != exchange)
         return false;
     h1_body_init(&link->body, head->framing, head->content_length);
-    if (is_event_stream(head))
+    if (is_event_stream(head) && !exchange->client_half_closed)
         deadline_stop(&link->deadline);
     else if (head->framing != FRAMING_NONE)
         link_await(link, link->proxy->snapshot->config->timeouts.stall);
@@ -196,6 +209,7 @@ void link_h1_read(struct link *link)
             return;
         }
         buffer_commit(&link->in, (size_t)got);
+        link->has_answered = true;
         link->readable = (size_t)got == room;
         turn += (size_t)got;
         if (link->state == LINK_CONNECTING) /* it answered before it took a byte */
