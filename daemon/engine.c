@@ -248,6 +248,7 @@ int engine_run(const struct engine_start *start)
     ticker_start(&engine.tick, engine.loop, TICK_MS, on_tick, &engine);
     ticker_start(&engine.second, engine.loop, 1000, on_second, &engine);
     begin_serving(&engine);
+    on_tick(&engine); /* the workers are started now, not a tick later */
     loop_run(engine.loop);
     engine_fini(&engine);
     spools_stop();

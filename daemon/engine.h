@@ -21,7 +21,8 @@ struct engine;
 struct part {
     struct engine *engine;
     struct list node;                 /* when it is leaving: no longer in the file, its workers drain */
-    const struct pool_config *config; /* of the engine's configuration */
+    const struct pool_config *config; /* of the engine's configuration; NULL when leaving */
+    char name[64];
     struct fleet *fleet;
     struct servers *servers;
     struct pool *pool; /* the newest set */
@@ -86,6 +87,8 @@ void pages_publish(struct engine *engine); /* what `expose:` shows */
 void readiness_wanted(struct part *part, int slot, uint32_t generation, const struct address *address,
                       bool wanted);
 void readiness_gone(struct part *part, struct backend *backend);
+void readiness_members(struct part *part);  /* each member has its live probe, where probe.path is set */
+void readiness_adopt(struct part *part);    /* probe: may have changed */
 void readiness_tick(struct engine *engine); /* ejected workers whose time is up get their connect probe */
 void readiness_close(struct engine *engine);
 

@@ -85,6 +85,7 @@ static struct part *part_new(struct engine *engine, struct config *config, const
 
     part->engine = engine;
     part->config = pool;
+    str_format(part->name, sizeof part->name, "%s", pool->name);
     part->is_dirty = true;
     list_init(&part->node);
     if (pool->is_launched)
@@ -111,6 +112,8 @@ static void adopt(struct part *part, struct config *config, const struct pool_co
     part->is_dirty = true;
     if (part->fleet)
         fleet_adopt(part->fleet, config, pool);
+    if (part->fleet)
+        readiness_adopt(part);
     else
         servers_adopt(part->servers, config, pool);
 }
@@ -128,14 +131,27 @@ static void leave(struct part *part)
         servers_abandon(part->servers);
 }
 
-static struct part *take_old(struct part **old, unsigned count, const struct pool_config *pool)
+static bool is_same(const struct part *part, const struct pool_config *pool)
+{
+    return strcmp(part->name, pool->name) == 0 && (part->fleet != NULL) == pool->is_launched;
+}
+
+/* Who fills that pool already; also one that was leaving: it was put back into the file before it had drained. */
+static struct part *take_old(struct engine *engine, struct part **old, unsigned count,
+                             const struct pool_config *pool)
 {
     for (unsigned i = 0; i < count; i++) {
         struct part *part = old[i];
-        if (!part || strcmp(part->config->name, pool->name) != 0 ||
-            part->config->is_launched != pool->is_launched)
+        if (!part || !is_same(part, pool))
             continue;
         old[i] = NULL;
+        return part;
+    }
+    list_each_safe (node, next, &engine->leaving) {
+        struct part *part = list_entry(node, struct part, node);
+        if (!is_same(part, pool))
+            continue;
+        list_remove(node);
         return part;
     }
     return NULL;
@@ -166,7 +182,7 @@ void parts_adopt(struct engine *engine, struct config *config)
     engine->parts = mem_zero((config->pool_count + 1) * sizeof(struct part *));
     engine->part_count = config->pool_count;
     for (unsigned i = 0; i < config->pool_count; i++) {
-        struct part *part = take_old(old, old_count, &config->pools[i]);
+        struct part *part = take_old(engine, old, old_count, &config->pools[i]);
         if (part)
             adopt(part, config, &config->pools[i]);
         engine->parts[i] = part ? part : part_new(engine, config, &config->pools[i]);
@@ -191,11 +207,11 @@ void parts_close(struct engine *engine)
 struct part *parts_find(struct engine *engine, const char *pool)
 {
     for (unsigned i = 0; i < engine->part_count; i++)
-        if (strcmp(engine->parts[i]->config->name, pool) == 0)
+        if (strcmp(engine->parts[i]->name, pool) == 0)
             return engine->parts[i];
     list_each_safe (node, next, &engine->leaving) {
         struct part *part = list_entry(node, struct part, node);
-        if (part->fleet && strcmp(fleet_name(part->fleet), pool) == 0)
+        if (strcmp(part->name, pool) == 0)
             return part;
     }
     return NULL;
@@ -221,6 +237,8 @@ static void make_set(struct part *part)
     if (previous)
         pool_unref(&previous);
     part->is_dirty = false;
+    if (part->fleet)
+        readiness_members(part);
 }
 
 static void lend_to_admin(struct engine *engine)

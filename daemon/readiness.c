@@ -51,6 +51,11 @@ static void check_free(struct check *check)
 
 static void on_again(void *argument);
 
+static bool is_for(const struct check *check, const struct part *part, int slot, uint32_t generation)
+{
+    return check->part == part && check->slot == slot && check->generation == generation;
+}
+
 static struct check *check_new(struct part *part, enum check_kind kind, int slot, uint32_t generation,
                                const struct address *address)
 {
@@ -79,17 +84,65 @@ static void on_verdict(void *argument, bool fit, const char *why)
         fleet_worker_unfit(fleet, check->slot, check->generation, why);
 }
 
-static void watch_live(struct part *part, int slot, uint32_t generation, const struct address *address)
+static void watch_on(struct check *check, bool is_fit)
 {
-    const struct pool_config *config = fleet_config(part->fleet);
-    struct probe_question question;
-    struct check *check;
+    const struct pool_config *config = fleet_config(check->part->fleet);
+    struct probe_question question = question_of(check);
 
-    if (!config->probe_path || !config->probe_path[0])
-        return;
-    check = check_new(part, CHECK_LIVE, slot, generation, address);
-    question = question_of(check);
-    check->watch = health_watch_start(part->engine->loop, &question, config, true, on_verdict, check);
+    check->watch =
+        health_watch_start(check->part->engine->loop, &question, config, is_fit, on_verdict, check);
+}
+
+static bool is_probed(const struct part *part)
+{
+    const char *path = fleet_config(part->fleet)->probe_path;
+
+    return path && path[0];
+}
+
+static struct check *find_live(const struct part *part, const struct backend *backend)
+{
+    list_each_safe (node, next, &part->engine->checks) {
+        struct check *check = list_entry(node, struct check, node);
+        if (check->kind == CHECK_LIVE && is_for(check, part, backend->slot, backend->generation))
+            return check;
+    }
+    return NULL;
+}
+
+/* Those that have just become ready, and those that an engine before this one has left healthy. */
+void readiness_members(struct part *part)
+{
+    struct backend *const *backends;
+    unsigned count;
+
+    backends = fleet_backends(part->fleet, &count);
+    for (unsigned i = 0; i < count && is_probed(part); i++) {
+        const struct backend *backend = backends[i];
+        if (!find_live(part, backend))
+            watch_on(check_new(part, CHECK_LIVE, backend->slot, backend->generation, &backend->address),
+                     true);
+    }
+}
+
+/* Watches go on with the question, interval and verdict's numbers of the new file; without a path nobody is unfit any more. */
+void readiness_adopt(struct part *part)
+{
+    list_each_safe (node, next, &part->engine->checks) {
+        struct check *check = list_entry(node, struct check, node);
+        bool is_fit;
+        if (check->part != part || check->kind != CHECK_LIVE)
+            continue;
+        is_fit = !fleet_worker_is_unfit(part->fleet, check->slot);
+        health_watch_stop(&check->watch);
+        if (is_probed(part)) {
+            watch_on(check, is_fit);
+            continue;
+        }
+        if (!is_fit)
+            fleet_worker_fit(part->fleet, check->slot, check->generation);
+        check_free(check);
+    }
 }
 
 /* --- ready --- */
@@ -98,7 +151,6 @@ static void on_ready_result(void *argument, enum probe_result result, const char
 {
     struct check *check = argument;
     struct part *part = check->part;
-    struct address address = check->address;
     int slot = check->slot;
     uint32_t generation = check->generation;
 
@@ -110,7 +162,6 @@ static void on_ready_result(void *argument, enum probe_result result, const char
     }
     check_free(check);
     fleet_worker_ready(part->fleet, slot, generation);
-    watch_live(part, slot, generation, &address);
 }
 
 static void on_again(void *argument)
@@ -119,11 +170,6 @@ static void on_again(void *argument)
     struct probe_question question = question_of(check);
 
     check->probe = probe_start(check->part->engine->loop, &question, on_ready_result, check);
-}
-
-static bool is_for(const struct check *check, const struct part *part, int slot, uint32_t generation)
-{
-    return check->part == part && check->slot == slot && check->generation == generation;
 }
 
 static void drop(struct part *part, int slot, uint32_t generation)
