@@ -42,37 +42,49 @@ static void *carrier_main(void *argument)
     return NULL;
 }
 
-static void carriers_open(struct engine *engine)
+static void carrier_open(struct engine *engine, unsigned index)
 {
     const struct engine_start *start = engine->start;
-    unsigned wanted = engine->config->threads;
+    struct carrier *carrier = &engine->carriers[index];
+    struct proxy_options options = {
+        .index = index,
+        .loop_count = &engine->active_count,
+        .column = start->column,
+        .slots = engine->slots,
+        .access_log = start->access_log >= 0 ? dup(start->access_log) : -1,
+        .siblings = engine->proxies,
+    };
+    char name[16];
 
-    engine->carrier_count = wanted < LOOPS_MAX ? wanted : LOOPS_MAX;
-    engine->carriers = mem_zero(engine->carrier_count * sizeof *engine->carriers);
-    engine->proxies = mem_zero(engine->carrier_count * sizeof *engine->proxies);
-    for (unsigned i = 0; i < engine->carrier_count; i++) {
-        struct carrier *carrier = &engine->carriers[i];
-        char name[16];
-        str_format(name, sizeof name, "loop-%u", i);
-        carrier->engine = engine;
-        carrier->index = i;
-        carrier->loop = loop_new(name);
-        struct proxy_options options = {
-            .index = i,
-            .loop_count = engine->carrier_count,
-            .column = start->column,
-            .slots = engine->slots,
-            .access_log = start->access_log >= 0 ? dup(start->access_log) : -1,
-            .siblings = engine->proxies,
-        };
-        carrier->proxy = engine->proxies[i] = proxy_new(carrier->loop, engine->snapshot, &options);
-        ticker_start(&carrier->beat, carrier->loop, BEAT_MS, on_carrier_beat, carrier);
-    }
-    for (unsigned i = 0; i < engine->carrier_count; i++) {
-        struct carrier *carrier = &engine->carriers[i];
-        CHECK(pthread_create(&carrier->thread, NULL, carrier_main, carrier) == 0);
-    }
+    str_format(name, sizeof name, "loop-%u", index);
+    carrier->engine = engine;
+    carrier->index = index;
+    carrier->loop = loop_new(name);
+    carrier->proxy = engine->proxies[index] = proxy_new(carrier->loop, engine->snapshot, &options);
+    ticker_start(&carrier->beat, carrier->loop, BEAT_MS, on_carrier_beat, carrier);
+    CHECK(pthread_create(&carrier->thread, NULL, carrier_main, carrier) == 0);
+    engine->carrier_count = index + 1;
+    engine->source.proxy_count = engine->carrier_count;
     atomic_store(&engine->slots->engines[start->column].loops, engine->carrier_count + 1);
+}
+
+bool engine_adopt_threads(struct engine *engine)
+{
+    unsigned wanted = engine->config->threads < LOOPS_MAX ? engine->config->threads : LOOPS_MAX;
+    bool changes = wanted != atomic_load(&engine->active_count);
+
+    for (unsigned i = engine->carrier_count; i < wanted; i++)
+        carrier_open(engine, i);
+    atomic_store(&engine->active_count, wanted);
+    return changes;
+}
+
+static void carriers_open(struct engine *engine)
+{
+    engine->carriers = mem_zero(LOOPS_MAX * sizeof *engine->carriers);
+    engine->proxies = mem_zero(LOOPS_MAX * sizeof(struct proxy *));
+    engine->source.proxies = engine->proxies;
+    engine_adopt_threads(engine);
 }
 
 static void carriers_close(struct engine *engine)
@@ -93,16 +105,17 @@ static void carriers_close(struct engine *engine)
 void engine_listen(struct engine *engine, unsigned index, const struct listener_sockets *sockets)
 {
     bool is_unix = address_is_unix(&engine->config->listens[index].address);
-    unsigned rounds = sockets->count > engine->carrier_count ? sockets->count : engine->carrier_count;
+    unsigned loops = atomic_load(&engine->active_count);
+    unsigned rounds = sockets->count > loops ? sockets->count : loops;
 
     if (is_unix) {
-        for (unsigned i = 0; i < engine->carrier_count; i++)
+        for (unsigned i = 0; i < loops; i++)
             proxy_listen(engine->proxies[i], index, i == 0 ? sockets->fds[0] : -1);
         return;
     }
     for (unsigned i = 0; i < rounds; i++) {
         int fd = i < sockets->count ? sockets->fds[i] : dup(sockets->fds[i % sockets->count]);
-        proxy_listen(engine->proxies[i % engine->carrier_count], index, fd);
+        proxy_listen(engine->proxies[i % loops], index, fd);
     }
 }
 
@@ -238,8 +251,6 @@ int engine_run(const struct engine_start *start)
     spools_start(NULL, SPOOL_THREADS);
     parts_open(&engine);
     carriers_open(&engine);
-    engine.source.proxies = engine.proxies;
-    engine.source.proxy_count = engine.carrier_count;
     parts_publish(&engine);
     engine.admin =
         admin_open(engine.loop, start->admin, start->control, &engine.source, &commands_in, &engine);

@@ -50,7 +50,8 @@ struct engine {
     unsigned part_count;
     struct part **parts; /* in the order of config->pools */
     struct list leaving;
-    unsigned carrier_count;
+    unsigned carrier_count; /* that were started; one that `threads` no longer asks for serves what it has */
+    _Atomic unsigned active_count; /* the first ones, which accept */
     struct carrier *carriers;
     struct proxy **proxies;  /* of the carriers, by index */
     unsigned listener_count; /* what is listened on now, as config->listens */
@@ -107,6 +108,7 @@ void reload_adopt(struct engine *engine);
 
 /* engine.c */
 void engine_listen(struct engine *engine, unsigned index, const struct listener_sockets *sockets);
+bool engine_adopt_threads(struct engine *engine); /* true when other loops accept from now on */
 void engine_drain(struct engine *engine);
 
 #endif

@@ -77,24 +77,28 @@ static bool is_listed(const struct config *config, const struct address *address
     return false;
 }
 
-/* What is listened on already stays as it is: we have its sockets. */
-static void change_listeners(struct engine *engine)
+static void unlisten(struct engine *engine, const struct address *address)
+{
+    for (unsigned i = 0; i < engine->carrier_count; i++)
+        proxy_unlisten(engine->proxies[i], address);
+}
+
+/* What is listened on already stays as it is (we have its sockets), unless other loops are to accept: then they are dealt out anew. What waits in a
+ * backlog waits there meanwhile: the keeper holds the sockets. */
+static void change_listeners(struct engine *engine, bool deals_anew)
 {
     struct config *config = engine->config;
 
+    for (unsigned i = 0; i < engine->listener_count; i++)
+        if (deals_anew || !is_listed(config, &engine->listening[i]))
+            unlisten(engine, &engine->listening[i]);
     for (unsigned i = 0; i < engine->incoming_count; i++) {
-        if (!is_listening(engine, &config->listens[i].address) && engine->incoming[i].count) {
-            engine_listen(engine, i, &engine->incoming[i]);
-            continue;
-        }
-        for (unsigned k = 0; k < engine->incoming[i].count; k++)
-            net_close(&engine->incoming[i].fds[k]);
-    }
-    for (unsigned i = 0; i < engine->listener_count; i++) {
-        if (is_listed(config, &engine->listening[i]))
-            continue;
-        for (unsigned k = 0; k < engine->carrier_count; k++)
-            proxy_unlisten(engine->proxies[k], &engine->listening[i]);
+        struct listener_sockets *sockets = &engine->incoming[i];
+        if (sockets->count && (deals_anew || !is_listening(engine, &config->listens[i].address)))
+            engine_listen(engine, i, sockets);
+        else
+            for (unsigned k = 0; k < sockets->count; k++)
+                net_close(&sockets->fds[k]);
     }
     mem_free(engine->listening);
     engine->listener_count = config->listen_count;
@@ -109,15 +113,15 @@ static void change_listeners(struct engine *engine)
 void reload_adopt(struct engine *engine)
 {
     struct config *previous = engine->config;
+    bool deals_anew;
 
     if (!engine->next_config)
         return;
     engine->config = engine->next_config;
     engine->next_config = NULL;
-    if (engine->config->threads != previous->threads)
-        log_warning("threads: a change takes effect at the next start");
     parts_adopt(engine, engine->config);
-    parts_publish(engine); /* before the listeners: they serve from the new snapshot */
-    change_listeners(engine);
+    parts_publish(engine); /* before the loops and listeners: they serve from the new snapshot */
+    deals_anew = engine_adopt_threads(engine);
+    change_listeners(engine, deals_anew);
     config_unref(&previous);
 }

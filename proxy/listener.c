@@ -46,7 +46,8 @@ static void on_dealt(struct message *message)
 static bool deal_out(struct listener *listener, int fd)
 {
     struct proxy *proxy = listener->proxy;
-    unsigned index = listener->next_loop++ % proxy->options.loop_count;
+    unsigned index =
+        listener->next_loop++ % atomic_load_explicit(proxy->options.loop_count, memory_order_relaxed);
     struct dealt *dealt;
 
     if (!address_is_unix(&listener->address) || index == proxy->options.index)

@@ -37,10 +37,11 @@ void exposed_page_unref(struct exposed_page **page);
 #define PROXY_COUNTERS(X)                                                                                    \
     X(connections_accepted)                                                                                  \
     X(connections_refused)                                                                                   \
-    X(requests) X(responses_1xx) X(responses_2xx) X(responses_3xx) X(responses_4xx) X(responses_5xx)         \
-        X(tunnels_opened) X(tunnels_closed) X(links_opened) X(links_reused) X(links_stale) X(retries)        \
-            X(queued) X(queue_full) X(queue_timeout) X(no_worker) X(client_gone) X(bytes_from_clients)       \
-                X(bytes_to_clients) X(log_lines_dropped)
+    X(requests)                                                                                              \
+    X(responses_1xx) X(responses_2xx) X(responses_3xx) X(responses_4xx) X(responses_5xx) X(tunnels_opened)   \
+        X(tunnels_closed) X(links_opened) X(links_reused) X(links_stale) X(retries) X(queued) X(queue_full)  \
+            X(queue_timeout) X(no_worker) X(client_gone) X(bytes_from_clients) X(bytes_to_clients)           \
+                X(log_lines_dropped)
 struct proxy_counters {
 #define X(name) _Atomic uint64_t name;
     PROXY_COUNTERS(X)
@@ -53,9 +54,9 @@ void spools_stop(void);
 
 struct proxy;
 struct proxy_options {
-    unsigned index; /* of the loop: 0 ... */
-    unsigned loop_count;
-    unsigned column; /* the engine's */
+    unsigned index;                     /* of the loop: 0 ... */
+    const _Atomic unsigned *loop_count; /* loops that accept: those of `siblings` below it */
+    unsigned column;                    /* the engine's */
     struct slots *slots;
     int access_log; /* the proxy's own; -1: stdout when the configuration says so */
     struct proxy *
