@@ -19,7 +19,7 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 CPPFLAGS := -I. -I$(BUILD) -D_GNU_SOURCE
 CFLAGS   := -std=gnu11 -g $(WARNINGS) -fno-strict-aliasing -fno-omit-frame-pointer -pthread
 LDFLAGS  := -pthread
-LDLIBS   := -levent_core -lcrypto -lyaml -lcares -ljansson
+LDLIBS   := -levent_core -lssl -lcrypto -lyaml -lcares -ljansson
 
 ifeq ($(VARIANT),release)
 CFLAGS  += -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE

@@ -5,13 +5,13 @@
 #include "config/config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "config/files.h"
 #include "config/fill.h"
 
 void config_report_fini(struct config_report *report)
@@ -37,7 +37,8 @@ static char *directory_of(const char *path)
     return directory;
 }
 
-struct config *config_load(const char *path, const char *bytes, size_t size, struct config_report *report)
+static struct config *load(const char *path, const char *bytes, size_t size, bool reads_files,
+                           struct config_report *report)
 {
     struct findings findings = {.file = path};
     struct config *config = mem_zero(sizeof *config);
@@ -50,7 +51,8 @@ struct config *config_load(const char *path, const char *bytes, size_t size, str
         findings_error(&findings, (struct place){0, 0}, NULL, "the working directory cannot be told: %s",
                        strerror(errno));
     } else if (findings.errors == 0 || tree->root) {
-        struct filling filling = {.findings = &findings, .config = config, .root = tree->root};
+        struct filling filling = {
+            .findings = &findings, .config = config, .root = tree->root, .reads_files = reads_files};
         if (fill_config(&filling)) {
             decide(&filling);
             validate(&filling);
@@ -62,6 +64,17 @@ struct config *config_load(const char *path, const char *bytes, size_t size, str
     if (!good)
         config_unref(&config);
     return config;
+}
+
+struct config *config_load(const char *path, const char *bytes, size_t size, struct config_report *report)
+{
+    return load(path, bytes, size, true, report);
+}
+
+struct config *config_load_unread(const char *path, const char *bytes, size_t size,
+                                  struct config_report *report)
+{
+    return load(path, bytes, size, false, report);
 }
 
 struct config *config_ref(struct config *config)
@@ -94,12 +107,19 @@ static void pool_fini(struct pool_config *pool)
     mem_free(pool->probe_path);
 }
 
+static void listen_fini(struct listen_config *listen)
+{
+    mem_free(listen->text);
+    mem_free(listen->tls.pairs);
+    mem_free(listen->tls.ciphers);
+    texts_free(listen->expose, listen->expose_count);
+}
+
 static void config_free(struct config *config)
 {
-    for (unsigned i = 0; i < config->listen_count; i++) {
-        mem_free(config->listens[i].text);
-        texts_free(config->listens[i].expose, config->listens[i].expose_count);
-    }
+    files_fini(config);
+    for (unsigned i = 0; i < config->listen_count; i++)
+        listen_fini(&config->listens[i]);
     for (unsigned i = 0; i < config->route_count; i++) {
         mem_free(config->routes[i].host);
         mem_free(config->routes[i].path);
@@ -141,37 +161,6 @@ const struct pool_config *config_find_pool(const struct config *config, const ch
     return NULL;
 }
 
-/* False with errno set. One byte more than a file may have is read, so that the loader can say that it is too
- * large. */
-static bool read_file(const char *path, char **bytes, size_t *size)
-{
-    size_t room = YAML_BYTES_MAX + 1;
-    char *into = mem_alloc(room);
-    size_t have = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : 1;
-
-    while (got > 0 && have < room) {
-        got = read(fd, into + have, room - have);
-        if (got < 0 && errno == EINTR)
-            got = 1;
-        else if (got > 0)
-            have += (size_t)got;
-    }
-    int status = errno;
-    if (fd >= 0)
-        close(fd);
-    errno = status;
-    if (got < 0) {
-        mem_free(into);
-        return false;
-    }
-    *bytes = mem_resize(into, have + 1);
-    (*bytes)[have] = 0;
-    *size = have;
-    return true;
-}
-
 bool config_find(const char *path, char **found, char **bytes, size_t *size, struct config_report *report)
 {
     static const char *const places[] = {"drover.yaml", "/etc/drover/drover.yaml"};
@@ -179,7 +168,7 @@ bool config_find(const char *path, char **found, char **bytes, size_t *size, str
 
     for (size_t i = 0; i < (path ? 1 : sizeof places / sizeof *places); i++) {
         const char *candidate = path ? path : places[i];
-        if (read_file(candidate, bytes, size)) {
+        if (file_read(candidate, YAML_BYTES_MAX + 1, bytes, size)) {
             *found = mem_dup(candidate);
             return true;
         }

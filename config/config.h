@@ -16,9 +16,32 @@ enum balance { BALANCE_LEAST_CONN, BALANCE_RANDOM_TWO, BALANCE_HASH };
 enum hash_key { HASH_CLIENT, HASH_HEADER, HASH_COOKIE };
 enum buffering { BUFFERING_INHERIT, BUFFERING_AUTO, BUFFERING_ON, BUFFERING_OFF }; /* INHERIT: routes only */
 
+/* A file that drover serves from. Its bytes are read by whoever loads the configuration, who may read keys. */
+struct file_config {
+    char *path;  /* absolute; NULL: none */
+    char *bytes; /* followed by a NUL; NULL: not read (config_load_unread) */
+    size_t size;
+    uint64_t stamp; /* of the file as it was read */
+};
+
+struct pair_config {
+    struct file_config certificate, key;
+};
+
+enum tls_version { TLS_1_2, TLS_1_3 };
+
+struct tls_config {
+    struct pair_config single; /* while loading: the pair that stands beside the other options */
+    unsigned pair_count;       /* 0: plain HTTP */
+    struct pair_config *pairs;
+    enum tls_version min_version;
+    char *ciphers; /* of TLS 1.2, in OpenSSL's words; NULL: ours */
+};
+
 struct listen_config {
     struct address address;
     char *text; /* as written */
+    struct tls_config tls;
     unsigned expose_count;
     char **expose; /* admin pages shown here too: exact paths, "/health/..." only */
 };
@@ -129,6 +152,18 @@ void config_report_fini(struct config_report *report);
  * NULL when report->errors > 0. The result has one reference. Pure but for getenv, the checks that
  * directories and users exist, and CPUs. */
 struct config *config_load(const char *path, const char *bytes, size_t size, struct config_report *report);
+/* The same, but the files that it names (certificates, keys) are not read: an engine may run as a user who may
+ * not. The keeper's bytes of them are put in by config_unpack_files. */
+struct config *config_load_unread(const char *path, const char *bytes, size_t size,
+                                  struct config_report *report);
+/* The bytes of all those files, in the order in which the configuration names them, as one block (mem_free). */
+char *config_pack_files(const struct config *config, size_t *size);
+/* Into a configuration that was loaded unread from the same YAML. False, and nothing changed: it does not fit. */
+bool config_unpack_files(struct config *config, const char *bytes, size_t size);
+/* Tells whether one of those files changed: another number for other inodes, sizes or times. As they are now, and as they were when they
+ * were read. */
+uint64_t config_files_stamp(const struct config *config);
+uint64_t config_files_stamp_read(const struct config *config);
 /* Finds and reads the file: `path`, or when NULL ./drover.yaml, else /etc/drover/drover.yaml. The caller
  * frees *bytes and *found (mem_free). False with a line in the report when there is none or it cannot be
  * read. */

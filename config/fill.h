@@ -21,6 +21,7 @@ struct filling {
     const struct yaml_node *root;
     char key[KEY_PATH_MAX]; /* where we are: "pools.web.queue" */
     size_t key_size;
+    bool reads_files; /* those that it names; else only their paths are taken */
 };
 
 bool fill_config(struct filling *filling); /* false: there is nothing that the others could look at */
@@ -56,6 +57,7 @@ typedef void fill_reader(struct filling *filling, const struct option *option, c
                          void *base);
 fill_reader fill_listeners, fill_listen_address, fill_expose, fill_networks, fill_admin, fill_control,
     fill_access_log;                                                  /* fill_top.c */
+fill_reader fill_tls, fill_pairs, fill_file, fill_ciphers;            /* fill_tls.c */
 fill_reader fill_routes, fill_host, fill_route_path, fill_route_pool; /* fill_routes.c */
 fill_reader fill_pools, fill_command, fill_environment, fill_user, fill_directory, fill_signal,
     fill_probe_path;                     /* fill_pool.c */

@@ -52,9 +52,11 @@ static void append_section(struct buffer *into, const struct option_section *sec
         append_row(into, &section->rows[i]);
     for (unsigned i = 0; i < section->count; i++) {
         const struct option *option = &section->rows[i];
-        const char *item = option->kind == OPTION_POOLS                                        ? ".NAME"
-                           : option->kind == OPTION_LISTENERS || option->kind == OPTION_ROUTES ? "[]"
-                                                                                               : "";
+        const char *item = option->kind == OPTION_POOLS ? ".NAME"
+                           : option->kind == OPTION_LISTENERS || option->kind == OPTION_ROUTES ||
+                                   option->kind == OPTION_PAIRS
+                               ? "[]"
+                               : "";
         if (!option->section)
             continue;
         bool is_top = section == &options_top;

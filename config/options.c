@@ -77,12 +77,48 @@ static const struct option limits[] = {
      .help = "Most client connections at once; more are answered 503."},
 };
 
+static const struct option_word tls_versions[] = {{"1.2", TLS_1_2}, {"1.3", TLS_1_3}, {NULL, 0}};
+
+static const struct option pairs[] = {
+    {"certificate", .kind = OPTION_FILE, FIELD(pair_config, certificate),
+     .help = "PEM: the certificate, then those of its chain.", .example = "cert.pem"},
+    {"key", .kind = OPTION_FILE, FIELD(pair_config, key), .help = "PEM: its private key, not encrypted.",
+     .example = "key.pem"},
+};
+
+const struct option_section options_pair = {pairs, COUNT_OF(pairs), NULL};
+
+static const struct option tls[] = {
+    {"certificate", .kind = OPTION_FILE, FIELD(tls_config, single.certificate),
+     .help = "PEM: the certificate, then those of its chain.", .example = "cert.pem"},
+    {"key", .kind = OPTION_FILE, FIELD(tls_config, single.key),
+     .help = "PEM: its private key, not encrypted.", .example = "key.pem"},
+    {"pairs", .kind = OPTION_PAIRS, .section = &options_pair, FIELD(tls_config, pairs),
+     .help = "Several certificates with their keys, chosen by the name that the client asks for (SNI): "
+             "exact, then "
+             "wildcard, then the first.",
+     .example = "[{certificate: a.pem, key: a.key}, {certificate: b.pem, key: b.key}]"},
+    {"min_version", .kind = OPTION_WORD, .words = tls_versions, FIELD(tls_config, min_version),
+     .preset = "1.2", .help = "The oldest TLS that is spoken."},
+    {"ciphers", .kind = OPTION_CIPHERS, FIELD(tls_config, ciphers),
+     .help = "The cipher suites of TLS 1.2 as OpenSSL writes them. Not given: ECDHE with AES-GCM or "
+             "ChaCha20-Poly1305. Those of TLS 1.3 are always OpenSSL's.",
+     .example = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"},
+};
+
+const struct option_section options_tls = {tls, COUNT_OF(tls), NULL};
+
 static const struct option listens[] = {
     {"address", .kind = OPTION_ADDRESS, FIELD(listen_config, address),
      .help = "`IP:port`, `[v6]:port`, `unix:/path`; `:port` or a port alone is every IPv4 address of the "
              "machine, "
              "`localhost:port` is 127.0.0.1.",
      .example = "0.0.0.0:8000"},
+    {"tls", .kind = OPTION_TLS, .section = &options_tls, FIELD(listen_config, tls),
+     .help = "HTTPS with this certificate. A list of `{certificate, key}` is short for `tls: {pairs: ...}`. "
+             "Files are "
+             "read again at a reload and when they change.",
+     .example = "{certificate: cert.pem, key: key.pem}"},
     {"expose", .kind = OPTION_EXPOSE, FIELD(listen_config, expose),
      .help =
          "Admin pages shown on this listener too, without process ids, addresses or output: /health/worker, "

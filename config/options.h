@@ -26,6 +26,10 @@ enum option_kind {
     OPTION_CONTROL,
     OPTION_ACCESS_LOG,
     OPTION_LISTENERS,
+    OPTION_TLS,
+    OPTION_PAIRS,
+    OPTION_FILE,
+    OPTION_CIPHERS,
     OPTION_EXPOSE,
     OPTION_NETWORKS,
     OPTION_ROUTES,
@@ -67,7 +71,8 @@ struct option_section {
     const char *short_form; /* the key that a bare value stands for; NULL: a map is needed */
 };
 
-extern const struct option_section options_top, options_listen, options_route, options_pool;
+extern const struct option_section options_top, options_listen, options_tls, options_pair, options_route,
+    options_pool;
 
 /* What a row takes, for "expected ...": "a count from 1 to 64 or 'auto'". Returns `into`. */
 const char *option_expected(const struct option *option, char into[EXPECTED_MAX]);

@@ -152,6 +152,13 @@ static void print_lists(struct printing *printing, const struct option *option, 
     }
 }
 
+static void print_pairs(struct printing *printing, const struct option *option, const struct tls_config *tls)
+{
+    buffer_print(&printing->text, "\n");
+    for (unsigned i = 0; i < tls->pair_count; i++)
+        print_item(printing, option->section, &tls->pairs[i]);
+}
+
 static void print_number(struct printing *printing, const struct option *option, const void *base)
 {
     uint64_t number = option_number(option, base);
@@ -184,8 +191,11 @@ static bool has_line(const struct option *option, const void *base)
     switch (option->kind) {
     case OPTION_USER:
     case OPTION_HOST:
+    case OPTION_FILE:
+    case OPTION_CIPHERS:
     case OPTION_PROBE_PATH:
         return text_of(option, base) && (option->only == FOR_ANY_POOL || pool->is_launched);
+    case OPTION_TLS: return ((const struct listen_config *)base)->tls.pair_count > 0;
     case OPTION_EXPOSE: return ((const struct listen_config *)base)->expose_count > 0;
     case OPTION_HASH_KEY: return pool->balance == BALANCE_HASH;
     case OPTION_SERVERS: return !pool->is_launched;
@@ -202,17 +212,24 @@ static bool has_line(const struct option *option, const void *base)
     return option->only == FOR_ANY_POOL || pool->is_launched;
 }
 
+static void print_section(struct printing *printing, const struct option_section *section, const void *base)
+{
+    buffer_print(&printing->text, "\n");
+    printing->depth++;
+    print_rows(printing, section, base);
+    printing->depth--;
+}
+
 static void print_value(struct printing *printing, const struct option *option, const void *base)
 {
     const struct config *config = printing->config;
 
     switch (option->kind) {
-    case OPTION_SECTION:
-        buffer_print(&printing->text, "\n");
-        printing->depth++;
-        print_rows(printing, option->section, base);
-        printing->depth--;
+    case OPTION_SECTION: print_section(printing, option->section, base); break;
+    case OPTION_TLS:
+        print_section(printing, option->section, &((const struct listen_config *)base)->tls);
         break;
+    case OPTION_PAIRS: print_pairs(printing, option, base); break;
     case OPTION_COUNT:
     case OPTION_AUTO:
     case OPTION_DURATION:
@@ -226,6 +243,8 @@ static void print_value(struct printing *printing, const struct option *option, 
     case OPTION_CONTROL:
     case OPTION_HOST:
     case OPTION_ROUTE_PATH:
+    case OPTION_FILE: /* its path is the first field */
+    case OPTION_CIPHERS:
     case OPTION_PROBE_PATH: print_line(printing, text_of(option, base)); break;
     case OPTION_ACCESS_LOG: print_line(printing, config->access_log ? config->access_log : "off"); break;
     case OPTION_SIGNAL:

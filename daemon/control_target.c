@@ -27,7 +27,7 @@ struct slice control_line_find(struct slice bytes)
 static struct config *load_quietly(const char *path, const char *bytes, size_t size)
 {
     struct config_report report = {0};
-    struct config *config = config_load(path, bytes, size, &report);
+    struct config *config = config_load_unread(path, bytes, size, &report);
 
     config_report_fini(&report);
     return config;

@@ -234,6 +234,7 @@ static void engine_fini(struct engine *engine)
     loop_settle(engine->loop);
     loop_free(&engine->loop);
     snapshot_unref(&engine->snapshot);
+    tls_contexts_unref(&engine->tls);
     config_unref(&engine->config);
     config_unref(&engine->next_config);
     mem_free(engine->listening);
@@ -249,6 +250,7 @@ int engine_run(const struct engine_start *start)
     engine_init(&engine, start);
     (void)signal(SIGXFSZ, SIG_IGN); /* a file over the limit is an error like any other */
     spools_start(NULL, SPOOL_THREADS);
+    engine.tls = tls_contexts_new(engine.config, start->tickets);
     parts_open(&engine);
     carriers_open(&engine);
     parts_publish(&engine);

@@ -47,6 +47,7 @@ struct engine {
     struct loop *loop;          /* the control thread's */
     struct resolver *resolver;
     struct snapshot *snapshot;
+    struct tls_contexts *tls; /* of `config`'s listeners */
     unsigned part_count;
     struct part **parts; /* in the order of config->pools */
     struct list leaving;
@@ -103,6 +104,7 @@ void commands_reloaded(struct engine *engine, uint64_t reference, bool accepted,
 
 /* reload.c */
 void reload_validate(struct engine *engine, int fd);
+void reload_files(struct engine *engine, int fd);
 void reload_listener(struct engine *engine, unsigned index, const int *fds, unsigned fd_count);
 void reload_adopt(struct engine *engine);
 

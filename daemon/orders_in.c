@@ -54,6 +54,7 @@ static void on_news(struct engine *engine, const struct order *news, const int *
     case NEWS_START_FAILED:
     case NEWS_EXITED: on_worker_news(engine, news); return;
     case NEWS_VALIDATE: reload_validate(engine, first); return;
+    case NEWS_FILES: reload_files(engine, first); return;
     case NEWS_LISTENER: reload_listener(engine, news->index, fds, fd_count); return;
     case NEWS_ADOPT: reload_adopt(engine); return;
     case NEWS_RELOADED: on_reloaded(engine, news, first); return;

@@ -269,6 +269,7 @@ void parts_publish(struct engine *engine)
         pools[i] = part->pool;
     }
     engine->snapshot = snapshot_new(engine->config, pools);
+    snapshot_serve_tls(engine->snapshot, engine->tls);
     for (unsigned i = 0; i < engine->carrier_count; i++)
         proxy_adopt(engine->proxies[i], engine->snapshot);
     for (unsigned i = 0; i < engine->part_count; i++)

@@ -34,7 +34,7 @@ void reload_validate(struct engine *engine, int fd)
 
     drop_incoming(engine);
     config_unref(&engine->next_config);
-    engine->next_config = bytes ? config_load(engine->config->path, bytes, size, &report) : NULL;
+    engine->next_config = bytes ? config_load_unread(engine->config->path, bytes, size, &report) : NULL;
     if (engine->next_config)
         config_compare_fixed(engine->config, engine->next_config, &report);
     if (report.errors)
@@ -42,6 +42,31 @@ void reload_validate(struct engine *engine, int fd)
     say_validated(engine, engine->next_config != NULL, report.text);
     config_report_fini(&report);
     mem_free(bytes);
+}
+
+/* Certificates and keys: the keeper may read them, and has tried them. */
+void reload_files(struct engine *engine, int fd)
+{
+    uint64_t size = 0;
+    char *bytes = fd >= 0 && engine->next_config ? order_memfd_read(fd, &size) : NULL;
+
+    if (!bytes || !config_unpack_files(engine->next_config, bytes, size))
+        log_error("reload: the certificates that the keeper handed over are not the configuration's");
+    if (bytes)
+        explicit_bzero(bytes, size);
+    mem_free(bytes);
+}
+
+/* What cannot be served from leaves the certificates as they are. */
+static void adopt_tls(struct engine *engine)
+{
+    struct tls_contexts *previous = engine->tls,
+                        *next = tls_contexts_new(engine->config, engine->start->tickets);
+
+    if (!next)
+        return;
+    engine->tls = next;
+    tls_contexts_unref(&previous);
 }
 
 void reload_listener(struct engine *engine, unsigned index, const int *fds, unsigned fd_count)
@@ -119,6 +144,7 @@ void reload_adopt(struct engine *engine)
         return;
     engine->config = engine->next_config;
     engine->next_config = NULL;
+    adopt_tls(engine);
     parts_adopt(engine, engine->config);
     parts_publish(engine); /* before the loops and listeners: they serve from the new snapshot */
     deals_anew = engine_adopt_threads(engine);

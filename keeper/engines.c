@@ -102,6 +102,7 @@ _Noreturn static void engine_main(struct keeper *keeper, unsigned column, int or
         .control = keeper->control.sockets.count > 0 ? keeper->control.sockets.fds[0] : -1,
         .admin = keeper->admin.sockets.count > 0 ? keeper->admin.sockets.fds[0] : -1,
         .access_log = keeper->access_log,
+        .tickets = keeper->tickets,
         .keeper = keeper->pid,
         .started_us = keeper->started_us,
         .is_replacement = is_replacement,

@@ -135,6 +135,8 @@ static void tick(struct keeper *keeper, uint64_t now_ms)
     keeper->ticked_ms = now_ms;
     engines_tick(keeper);
     seats_tick(keeper, now_ms);
+    ticket_keys_tick(keeper->tickets, now_ms);
+    reload_look_at_files(keeper);
     if (!have_guard(keeper))
         log_error("cannot start the guard: %s", strerror(errno));
 }
@@ -274,6 +276,7 @@ static void close_all(struct keeper *keeper)
     reload_free(keeper);
     net_close(&keeper->signals);
     config_unref(&keeper->config);
+    ticket_keys_free(&keeper->tickets);
     slots_free_all(&keeper->slots);
 }
 
@@ -318,6 +321,7 @@ int keeper_run(const struct keeper_options *options)
     raise_limit(keeper);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     keeper->slots = slots_new();
+    keeper->tickets = ticket_keys_new();
     if (!take_signals(keeper))
         status = EXIT_FAILURE;
     else if (!open_all(keeper, error, sizeof error))

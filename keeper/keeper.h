@@ -6,6 +6,7 @@
 #define DROVER_KEEPER_KEEPER_H
 
 #include "balancer/slots.h"
+#include "base/ticket_keys.h"
 #include "config/config.h"
 #include "keeper/orders.h"
 
@@ -28,6 +29,7 @@ struct engine_start {
     int control;    /* listening unix socket */
     int admin;      /* listening socket, -1 when off */
     int access_log; /* open for append, -1: off or stdout */
+    const struct ticket_keys *tickets;
     pid_t keeper;
     uint64_t started_us; /* of the keeper */
     bool is_replacement; /* an engine crashed or hung before: adopt, wanted = present */

@@ -31,9 +31,11 @@ enum news_kind {
     NEWS_START_FAILED, /* slot, error (errno) */
     NEWS_EXITED,       /* slot, generation, status as waitpid gives it */
     NEWS_VALIDATE,     /* fd 0: a memfd with the new file's bytes; answer with ORDER_VALIDATED */
-    NEWS_LISTENER,     /* index in the new configuration's listeners; fds: its sockets. One each, before
+    NEWS_FILES,    /* fd 0: a memfd with the bytes of the files that it names (config_pack_files), when there
+                          are any; before NEWS_LISTENER */
+    NEWS_LISTENER, /* index in the new configuration's listeners; fds: its sockets. One each, before
                           NEWS_ADOPT */
-    NEWS_ADOPT,        /* the validated configuration is in force now */
+    NEWS_ADOPT,    /* the validated configuration is in force now */
     NEWS_RELOADED, /* reference, accepted; when refused fd 0: memfd with the report (also after HUP, reference
                       0) */
     NEWS_STOP,     /* drain and say ORDER_DRAINED, within the shutdown time-out */

@@ -36,6 +36,7 @@ struct keeper {
     const struct keeper_options *options;
     struct config *config; /* in force */
     struct slots *slots;
+    struct ticket_keys *tickets;
     uint64_t started_us;
     pid_t pid;
     struct rlimit files; /* as drover was started; drover itself may open all that the hard limit allows */

@@ -2,9 +2,9 @@
  *
  * A reload in its order:
  *
- *   HUP, ORDER_RELOAD -> begin: the file's bytes -> NEWS_VALIDATE -> (engine) -> ORDER_VALIDATED
- *     -> prepare: parsed here too, compared, access log and new listeners opened
- *     -> adopt: NEWS_LISTENER each, NEWS_ADOPT, NEWS_REOPEN -> NEWS_RELOADED
+ *   HUP, ORDER_RELOAD, a changed certificate -> begin: the file's bytes -> NEWS_VALIDATE -> (engine) -> ORDER_VALIDATED
+ *     -> prepare: parsed here too, with the files that it names, compared, access log and new listeners opened
+ *     -> adopt: NEWS_FILES, NEWS_LISTENER each, NEWS_ADOPT, NEWS_REOPEN -> NEWS_RELOADED
  *
  * Whatever refuses it leaves everything as it was. Keeper's thread. */
 #include "keeper/reload.h"
@@ -74,30 +74,65 @@ void reload_ask(struct keeper *keeper, uint64_t reference)
     if (keeper->stage != STAGE_RUNNING)
         return;
     keeper->reload.is_wanted = true;
+    keeper->reload.is_for_files = false;
     askers_add(&keeper->reload.next, reference);
 }
 
-static void begin(struct keeper *keeper, struct engine *engine)
+void reload_look_at_files(struct keeper *keeper)
+{
+    struct reload *reload = &keeper->reload;
+    uint64_t now;
+
+    if (keeper->stage != STAGE_RUNNING || reload->engine || reload->is_wanted)
+        return;
+    now = config_files_stamp(keeper->config);
+    if (now == reload->files_seen && now != reload->files_tried &&
+        now != config_files_stamp_read(keeper->config)) {
+        log_info("files that the configuration names have changed: reading them");
+        reload->is_wanted = reload->is_for_files = true;
+    }
+    reload->files_seen = now;
+}
+
+/* The bytes to go by: the file's, or, when only files that it names changed, those in force: what else has been written into it meanwhile
+ * nobody has asked for. */
+static bool take_bytes(struct keeper *keeper)
 {
     struct reload *reload = &keeper->reload;
     struct config_report report = {0};
     char *found = NULL;
 
-    reload->present = reload->next;
-    reload->next.count = 0;
-    reload->is_wanted = false;
-    reload->engine = engine;
+    if (reload->is_for_files) {
+        reload->size = reload->in_force ? reload->in_force_size : keeper->options->size;
+        reload->bytes = slice_dup(
+            (struct slice){reload->in_force ? reload->in_force : keeper->options->bytes, reload->size});
+        return true;
+    }
     if (!keeper->options->path) {
         finish(keeper, false, "the configuration came from the command line: there is no file to read anew");
-        return;
+        return false;
     }
     if (!config_find(keeper->options->path, &found, &reload->bytes, &reload->size, &report)) {
         finish(keeper, false, report.text);
         config_report_fini(&report);
-        return;
+        return false;
     }
     mem_free(found);
     config_report_fini(&report);
+    return true;
+}
+
+static void begin(struct keeper *keeper, struct engine *engine)
+{
+    struct reload *reload = &keeper->reload;
+
+    reload->present = reload->next;
+    reload->next.count = 0;
+    reload->is_wanted = false;
+    reload->engine = engine;
+    reload->files_tried = config_files_stamp(keeper->config);
+    if (!take_bytes(keeper))
+        return;
     struct order news = {.kind = NEWS_VALIDATE, .slot = -1};
     int fd = order_memfd(reload->bytes, reload->size);
     reload->give_up_ms = clock_ms() + VALIDATE_TIMEOUT_MS;
@@ -126,7 +161,19 @@ struct adoption {
     struct config *config;
     struct listener *listeners;
     int access_log;
+    int files; /* memfd for NEWS_FILES; -1: it names none */
 };
+
+static bool pack_files(struct adoption *adoption)
+{
+    size_t size;
+    char *block = config_pack_files(adoption->config, &size);
+
+    adoption->files = size ? order_memfd(block, size) : -1;
+    explicit_bzero(block, size);
+    mem_free(block);
+    return size == 0 || adoption->files >= 0;
+}
 
 static bool prepare(struct keeper *keeper, struct adoption *adoption, char *error, size_t room)
 {
@@ -136,18 +183,26 @@ static bool prepare(struct keeper *keeper, struct adoption *adoption, char *erro
                    strerror(-(adoption->access_log + 1)));
         return false;
     }
-    adoption->listeners =
-        listeners_for(adoption->config, keeper->listeners, keeper->listener_count, error, room);
-    if (!adoption->listeners)
+    if (!pack_files(adoption))
+        str_format(error, room, "listen: cannot hand the certificates over: %s", strerror(-adoption->files));
+    else
+        adoption->listeners =
+            listeners_for(adoption->config, keeper->listeners, keeper->listener_count, error, room);
+    if (!adoption->listeners) {
         net_close(&adoption->access_log);
+        net_close(&adoption->files);
+    }
     return adoption->listeners != NULL;
 }
 
-static void hand_over(struct keeper *keeper)
+static void hand_over(struct keeper *keeper, int files)
 {
     struct engine *engine = keeper->reload.engine;
-    struct order news = {.kind = NEWS_LISTENER, .slot = -1};
+    struct order news = {.kind = NEWS_FILES, .slot = -1};
 
+    if (files >= 0)
+        (void)engine_tell(engine, &news, &files, 1);
+    news.kind = NEWS_LISTENER;
     for (unsigned i = 0; i < keeper->listener_count; i++) {
         news.index = i;
         (void)engine_tell(engine, &news, keeper->listeners[i].sockets.fds,
@@ -170,7 +225,12 @@ static void adopt(struct keeper *keeper, struct adoption *adoption)
     keeper->access_log = adoption->access_log;
     config_unref(&keeper->config);
     keeper->config = adoption->config;
-    hand_over(keeper);
+    hand_over(keeper, adoption->files);
+    net_close(&adoption->files);
+    mem_free(keeper->reload.in_force);
+    keeper->reload.in_force = keeper->reload.bytes;
+    keeper->reload.in_force_size = keeper->reload.size;
+    keeper->reload.bytes = NULL;
     /* The engine has its own descriptors of what is no longer in the file, and closes them when it adopts. */
     for (unsigned i = 0; i < removed_count; i++)
         listener_close(&removed[i]);
@@ -196,7 +256,7 @@ void reload_validated(struct keeper *keeper, struct engine *engine, bool accepte
         mem_free(text);
         return;
     }
-    struct adoption adoption = {.access_log = -1};
+    struct adoption adoption = {.access_log = -1, .files = -1};
     adoption.config = config_load(keeper->config->path, reload->bytes, reload->size, &report);
     if (adoption.config)
         config_compare_fixed(keeper->config, adoption.config, &report);
@@ -225,7 +285,8 @@ void reload_engine_ended(struct keeper *keeper, struct engine *engine)
 void reload_free(struct keeper *keeper)
 {
     mem_free(keeper->reload.bytes);
-    keeper->reload.bytes = NULL;
+    mem_free(keeper->reload.in_force);
+    keeper->reload.bytes = keeper->reload.in_force = NULL;
 }
 
 int access_log_open(const struct config *config)

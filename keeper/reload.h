@@ -24,12 +24,18 @@ struct reload {
     uint64_t give_up_ms;
     char *bytes; /* what it validates */
     size_t size;
-    struct askers present; /* who waits for this one */
-    bool is_wanted;        /* another one comes after it */
+    char *in_force; /* the bytes of the configuration in force; NULL: those that drover started with */
+    size_t in_force_size;
+    uint64_t files_seen, files_tried; /* config_files_stamp at the last look, and of the last attempt */
+    struct askers present;            /* who waits for this one */
+    bool is_wanted;                   /* another one comes after it */
+    bool is_for_files;                /* ... and nobody asked: files that the configuration names changed */
     struct askers next;
 };
 
 void reload_ask(struct keeper *keeper, uint64_t reference);
+/* Once a second: certificates and keys that changed, and are not changing still, are read anew, with the configuration in force. */
+void reload_look_at_files(struct keeper *keeper);
 void reload_step(struct keeper *keeper,
                  uint64_t now_ms); /* begins the one that is wanted when it can; time-out */
 void reload_validated(struct keeper *keeper, struct engine *engine, bool accepted,

@@ -21,6 +21,8 @@ static void on_task(struct task *task)
 
     if (client->state == CLIENT_CLOSED)
         slab_give(&client->proxy->client_slab, client);
+    else if (client->state == CLIENT_HANDSHAKE)
+        client_tls_advance(client, true);
     else if (client->state != CLIENT_TUNNEL)
         client_h1_advance(client);
 }
@@ -50,15 +52,17 @@ static const char too_many[] =
     "Retry-After: 1\r\nConnection: close\r\n\r\n{\"error\":\"too_many_connections\"}";
 
 /* Over limits.connections: told so at once, and no worker is touched. The answer has to survive what the client has sent already, so what is there is
- * read first; there is no lingering, which would hold the very thing that is short. */
-static void turn_away(struct proxy *proxy, int fd)
+ * read first; there is no lingering, which would hold the very thing that is short. Before a handshake nothing can be told. */
+static void turn_away(struct proxy *proxy, bool is_tls, int fd)
 {
     char bytes[4096];
 
     count(&proxy->counters.connections_refused, 1);
-    (void)net_read(fd, bytes, sizeof bytes);
-    (void)net_write(fd, too_many, sizeof too_many - 1);
-    net_shutdown_write(fd);
+    if (!is_tls) {
+        (void)net_read(fd, bytes, sizeof bytes);
+        (void)net_write(fd, too_many, sizeof too_many - 1);
+        net_shutdown_write(fd);
+    }
     net_close(&fd);
 }
 
@@ -70,7 +74,7 @@ void client_open(struct proxy *proxy, struct listener *listener, int fd, const s
 
     if (atomic_fetch_add(connections, 1) >= config->limits.connections) {
         atomic_fetch_sub(connections, 1);
-        turn_away(proxy, fd);
+        turn_away(proxy, listener->is_tls, fd);
         return;
     }
     client = slab_take(&proxy->client_slab);
@@ -88,10 +92,19 @@ void client_open(struct proxy *proxy, struct listener *listener, int fd, const s
     proxy->client_count++;
     count(&proxy->counters.connections_accepted, 1);
     deadline_start(&client->deadline, proxy->loop, config->timeouts.header);
-    client_h1_advance(
-        client); /* the first request is often there already: read before anything is registered */
+    /* The first request, or ClientHello, is often there already: read before anything is registered. */
+    if (listener->is_tls)
+        client_tls_open(client);
+    else
+        client_h1_advance(client);
     if (client->state != CLIENT_CLOSED)
         watch_open_stream(&client->watch, proxy->loop, fd, client_h1_event, client);
+}
+
+/* All that was to be said was said: TLS tells that from a connection that breaks off. */
+static bool is_finished(const struct client *client)
+{
+    return client->state != CLIENT_TUNNEL && !client->stream.exchange && buffer_size(&client->out) == 0;
 }
 
 void client_close(struct client *client)
@@ -100,6 +113,8 @@ void client_close(struct client *client)
 
     if (client->state == CLIENT_CLOSED)
         return;
+    if (client->tls_contexts)
+        client_tls_close(client, is_finished(client));
     client->state = CLIENT_CLOSED;
     if (client->stream.exchange)
         exchange_client_gone(client->stream.exchange);
@@ -128,7 +143,7 @@ void client_linger(struct client *client)
         return;
     }
     client->state = CLIENT_LINGERING;
-    net_shutdown_write(client->fd);
+    client_shutdown_write(client);
     buffer_release(&client->in);
     deadline_start(&client->deadline, client->proxy->loop, LINGER_MS);
     client->readable = true;
@@ -139,6 +154,7 @@ void client_linger(struct client *client)
 void client_drain(struct client *client)
 {
     client->closes = true;
-    if (client->state == CLIENT_WAITING) /* a request may be on its way: it gets its answer */
+    if (client->state == CLIENT_WAITING ||
+        client->state == CLIENT_HANDSHAKE) /* a request may be on its way: it gets its answer */
         deadline_start(&client->deadline, client->proxy->loop, DRAIN_IDLE_MS);
 }

@@ -2,16 +2,19 @@
  *
  * A client's connection: accepted by a listener, talked to by client_h1.c (later also client_h2.c). An idle one holds no buffer.
  *
- *     waiting -> reading head -> exchange -> waiting ...      any -> lingering -> closed
+ *  (handshake ->) waiting -> reading head -> exchange -> waiting ...      any -> lingering -> closed
  *                                exchange -> tunnel -> closed */
 #ifndef DROVER_PROXY_CLIENT_H
 #define DROVER_PROXY_CLIENT_H
 
+#include "base/net.h"
+#include "base/tls.h"
 #include "proxy/exchange.h"
 
 enum client_state {
-    CLIENT_WAITING, /* for the first byte of a request */
-    CLIENT_READING, /* a head */
+    CLIENT_HANDSHAKE, /* TLS; what follows has its time from the same accept */
+    CLIENT_WAITING,   /* for the first byte of a request */
+    CLIENT_READING,   /* a head */
     CLIENT_EXCHANGE,
     CLIENT_LINGERING, /* answered; reads and throws away until the client has closed (RFC 9112 section 9.6) */
     CLIENT_TUNNEL,
@@ -40,12 +43,56 @@ struct client {
     bool readable, peer_closed, at_end, blocked;
     bool body_is_done, closes, is_chunked, response_has_no_body, response_is_whole, is_http10, advancing;
     uint32_t exchanges; /* so far */
+
+    struct tls_stream *tls;            /* NULL: plain */
+    struct tls_contexts *tls_contexts; /* referenced: what `tls` calls back to */
+    struct list handshake_node;
+    bool handshake_is_deferred;
 };
+
+ssize_t client_tls_read(struct client *client, void *into, size_t room); /* client_tls.c */
+
+/* The connection's bytes, sealed or not; as net_read and its kin answer. */
+static inline ssize_t client_read(struct client *client, void *into, size_t room)
+{
+    return client->tls ? client_tls_read(client, into, room) : net_read(client->fd, into, room);
+}
+
+static inline ssize_t client_write(struct client *client, const void *bytes, size_t size)
+{
+    return client->tls ? tls_write(client->tls, bytes, size) : net_write(client->fd, bytes, size);
+}
+
+static inline ssize_t client_writev(struct client *client, const struct iovec *parts, int count)
+{
+    return client->tls ? tls_writev(client->tls, parts, count) : net_writev(client->fd, parts, count);
+}
+
+/* After a read that gave `got` of `room` bytes: may there be more before the next event? */
+static inline bool client_has_more(const struct client *client, size_t got, size_t room)
+{
+    return client->tls ? tls_has_more(client->tls) : got == room || client->peer_closed;
+}
+
+static inline void client_shutdown_write(struct client *client)
+{
+    if (client->tls)
+        tls_shutdown_write(client->tls);
+    net_shutdown_write(client->fd);
+}
 
 void client_open(struct proxy *proxy, struct listener *listener, int fd, const struct address *address);
 void client_close(struct client *client);  /* at once; freed at the end of the turn */
 void client_linger(struct client *client); /* all is sent: close so that the client can read it */
 void client_drain(struct client *client);  /* drover stops: close when idle */
+
+/* client_tls.c */
+void client_tls_open(
+    struct client *client); /* begins the handshake: the state is CLIENT_HANDSHAKE, or it is closed */
+void client_tls_advance(struct client *client, bool is_task); /* one step of it */
+short client_tls_woken(struct client *client,
+                       short what); /* an event came: before anything else; what it means */
+void client_tls_close(struct client *client, bool says_goodbye);
 
 /* client_h1.c */
 extern const struct client_ops client_h1_ops;

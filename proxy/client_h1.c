@@ -21,10 +21,10 @@ static bool fill(struct client *client, size_t room)
 
     if (!client->readable)
         return false;
-    got = net_read(client->fd, buffer_reserve(&client->in, room), room);
+    got = client_read(client, buffer_reserve(&client->in, room), room);
     if (got > 0) {
         buffer_commit(&client->in, (size_t)got);
-        client->readable = (size_t)got == room || client->peer_closed;
+        client->readable = client_has_more(client, (size_t)got, room);
         return true;
     }
     client->readable = false;
@@ -319,12 +319,18 @@ void client_h1_event(evutil_socket_t fd, short what, void *argument)
     struct client *client = tagged(argument, CLIENT_TAG);
 
     (void)fd;
+    if (client->tls)
+        what = client_tls_woken(client, what);
     if (what & EV_CLOSED)
         client->peer_closed = true;
     if (what & (EV_READ | EV_CLOSED))
         client->readable = true;
     if (client->state == CLIENT_TUNNEL) {
         tunnel_on_client(client->tunnel, what);
+        return;
+    }
+    if (client->state == CLIENT_HANDSHAKE) {
+        client_tls_advance(client, false);
         return;
     }
     if ((what & EV_WRITE) && client->blocked)
@@ -338,6 +344,7 @@ void client_h1_due(void *argument)
     struct client *client = tagged(argument, CLIENT_TAG);
 
     switch (client->state) {
+    case CLIENT_HANDSHAKE:
     case CLIENT_WAITING: client_close(client); return; /* idle for too long, or not a byte since the accept */
     case CLIENT_READING: client_h1_refuse_head(client, 408, "the head did not come in time"); return;
     case CLIENT_LINGERING: client_close(client); return;

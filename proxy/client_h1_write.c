@@ -54,7 +54,7 @@ static void delivered(struct client *client)
 static bool push(struct client *client)
 {
     while (buffer_size(&client->out)) {
-        ssize_t wrote = net_write(client->fd, buffer_bytes(&client->out), buffer_size(&client->out));
+        ssize_t wrote = client_write(client, buffer_bytes(&client->out), buffer_size(&client->out));
         if (wrote == -EAGAIN) {
             blocked(client);
             return true;
@@ -162,7 +162,7 @@ static void write_through(struct client *client, struct slice data)
     parts[part_count++] = (struct iovec){(void *)(uintptr_t)data.at, data.size};
     if (client->is_chunked)
         parts[part_count++] = (struct iovec){(void *)(uintptr_t) "\r\n", 2};
-    wrote = net_writev(client->fd, parts, part_count);
+    wrote = client_writev(client, parts, part_count);
     if (wrote < 0 && wrote != -EAGAIN) {
         client_close(client);
         return;

@@ -40,7 +40,8 @@ struct client_stream {
 struct peer {
     char ip[46];
     uint8_t ip_size;
-    bool is_trusted;       /* its X-Forwarded-* are believed */
+    bool is_trusted; /* its X-Forwarded-* are believed */
+    bool is_tls;
     const char *port_text; /* of the listener, for X-Forwarded-Port */
 };
 

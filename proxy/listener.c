@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/net.h"
 #include "proxy/client.h"
+#include "proxy/tls.h"
 
 #define LISTENER_TAG   0x4c53544eu
 #define ACCEPT_TURN    64 /* connections in one turn: those that are open have their share */
@@ -122,10 +123,15 @@ void listener_start(struct proxy *proxy, const struct listen_config *config, str
 void listener_adopt(struct listener *listener, const struct listen_config *config, struct config *owner)
 {
     struct config *previous = listener->config;
+    struct tls_contexts *previous_tls = listener->tls_contexts;
 
     listener->config = config_ref(owner);
     listener->expose_count = config->expose_count;
     listener->expose = config->expose;
+    listener->is_tls = config->tls.pair_count > 0;
+    listener->tls_contexts = tls_contexts_ref(listener->proxy->snapshot->tls);
+    listener->tls = tls_contexts_of(listener->tls_contexts, &listener->address);
+    tls_contexts_unref(&previous_tls);
     if (previous)
         config_unref(&previous);
 }
@@ -150,6 +156,7 @@ void listener_unref(struct listener *listener)
     CHECK(listener->references > 0);
     if (--listener->references)
         return;
+    tls_contexts_unref(&listener->tls_contexts);
     config_unref(&listener->config);
     mem_free(listener);
 }

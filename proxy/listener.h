@@ -16,6 +16,9 @@ struct listener {
     int fd;
     struct address address;
     char port_text[8];
+    bool is_tls;                       /* never plain, also when there is no context */
+    struct tls_listener *tls;          /* of `tls_contexts` */
+    struct tls_contexts *tls_contexts; /* referenced */
     unsigned expose_count;
     char **expose;         /* of `config` */
     struct config *config; /* referenced for expose */

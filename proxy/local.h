@@ -29,6 +29,11 @@ struct proxy {
     struct list clients; /* all client connections */
     struct list tunnels;
     unsigned client_count;
+    struct list handshakes; /* clients in one, the oldest first */
+    unsigned handshake_count;
+    unsigned deferred_handshakes;  /* that wait for a turn of their own */
+    unsigned handshakes_this_turn; /* of... */
+    uint64_t handshake_turn;
     struct list idle[SLOTS_MAX]; /* idle links by their backend's slot, newest first */
     struct list links;           /* all of them */
 

@@ -41,6 +41,7 @@ struct proxy *proxy_new(struct loop *loop, struct snapshot *snapshot, const stru
     proxy->options = *options;
     list_init(&proxy->listeners);
     list_init(&proxy->clients);
+    list_init(&proxy->handshakes);
     list_init(&proxy->tunnels);
     list_init(&proxy->links);
     list_init(&proxy->pages);

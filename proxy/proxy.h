@@ -8,17 +8,29 @@
 #include "balancer/balancer.h"
 #include "base/histogram.h"
 #include "base/loop.h"
+#include "base/ticket_keys.h"
 #include "config/config.h"
+
+/* What the listeners of a configuration serve TLS with (tls.c): immutable, counted, of any thread. NULL, said in the log: it cannot be
+ * made. Without `tickets` nobody's handshake is shortened. */
+struct tls_contexts;
+struct tls_contexts *tls_contexts_new(const struct config *config, const struct ticket_keys *tickets);
+struct tls_contexts *tls_contexts_ref(struct tls_contexts *contexts);
+void tls_contexts_unref(struct tls_contexts **contexts);
 
 /* The immutable configuration, routes and pools that a loop serves from. pools[i] is that of config->pools[i]. Any thread. */
 struct snapshot {
     _Atomic uint32_t references;
     struct config *config;
+    struct tls_contexts *tls; /* NULL: every listener is plain */
     unsigned pool_count;
     struct pool *pools[];
 };
 struct snapshot *snapshot_new(struct config *config,
                               struct pool *const *pools); /* takes its own references */
+void snapshot_serve_tls(
+    struct snapshot *snapshot,
+    struct tls_contexts *contexts); /* before it is shared; takes a reference of its own */
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot **snapshot);
 
@@ -38,10 +50,11 @@ void exposed_page_unref(struct exposed_page **page);
     X(connections_accepted)                                                                                  \
     X(connections_refused)                                                                                   \
     X(requests)                                                                                              \
-    X(responses_1xx) X(responses_2xx) X(responses_3xx) X(responses_4xx) X(responses_5xx) X(tunnels_opened)   \
-        X(tunnels_closed) X(links_opened) X(links_reused) X(links_stale) X(retries) X(queued) X(queue_full)  \
-            X(queue_timeout) X(no_worker) X(client_gone) X(bytes_from_clients) X(bytes_to_clients)           \
-                X(log_lines_dropped)
+    X(responses_1xx)                                                                                         \
+    X(responses_2xx) X(responses_3xx) X(responses_4xx) X(responses_5xx) X(tunnels_opened) X(tunnels_closed)  \
+        X(links_opened) X(links_reused) X(links_stale) X(retries) X(queued) X(queue_full) X(queue_timeout)   \
+            X(no_worker) X(client_gone) X(bytes_from_clients) X(bytes_to_clients) X(log_lines_dropped)       \
+                X(tls_handshakes) X(tls_resumed) X(tls_failed)
 struct proxy_counters {
 #define X(name) _Atomic uint64_t name;
     PROXY_COUNTERS(X)

@@ -166,7 +166,7 @@ static char *put_forwarded(char *at, const struct head *head, const struct peer 
         at = put_list(at, head, FIELD_X_FORWARDED_FOR);
     at = h1_put(at, (struct slice){peer->ip, peer->ip_size});
     at = h1_put(at, SLICE("\r\nX-Forwarded-Proto: "));
-    at = h1_put(at, proto_is_good ? said->proto : SLICE("http"));
+    at = h1_put(at, proto_is_good ? said->proto : peer->is_tls ? SLICE("https") : SLICE("http"));
     at = h1_put(at, SLICE("\r\nX-Forwarded-Host: "));
     at = h1_put(at, said->host.size ? said->host : head->host);
     at = h1_put(at, SLICE("\r\nX-Forwarded-Port: "));

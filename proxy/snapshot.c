@@ -17,6 +17,11 @@ struct snapshot *snapshot_new(struct config *config, struct pool *const *pools)
     return snapshot;
 }
 
+void snapshot_serve_tls(struct snapshot *snapshot, struct tls_contexts *contexts)
+{
+    snapshot->tls = tls_contexts_ref(contexts);
+}
+
 struct snapshot *snapshot_ref(struct snapshot *snapshot)
 {
     atomic_fetch_add_explicit(&snapshot->references, 1, memory_order_relaxed);
@@ -32,6 +37,7 @@ void snapshot_unref(struct snapshot **owner)
         return;
     for (unsigned i = 0; i < snapshot->pool_count; i++)
         pool_unref(&snapshot->pools[i]);
+    tls_contexts_unref(&snapshot->tls);
     config_unref(&snapshot->config);
     mem_free(snapshot);
 }

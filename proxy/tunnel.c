@@ -126,6 +126,26 @@ static bool is_to_client(const struct tunnel *tunnel, const struct direction *di
     return direction == &tunnel->to_client;
 }
 
+/* The two ends of a direction. */
+static ssize_t read_source(struct tunnel *tunnel, const struct direction *direction, void *into, size_t room)
+{
+    return is_to_client(tunnel, direction) ? net_read(tunnel->link->fd, into, room)
+                                           : client_read(tunnel->client, into, room);
+}
+
+static ssize_t write_target(struct tunnel *tunnel, const struct direction *direction, const void *bytes,
+                            size_t size)
+{
+    return is_to_client(tunnel, direction) ? client_write(tunnel->client, bytes, size)
+                                           : net_write(tunnel->link->fd, bytes, size);
+}
+
+static bool source_has_more(const struct tunnel *tunnel, const struct direction *direction, size_t got)
+{
+    return is_to_client(tunnel, direction) ? got == TUNNEL_ROOM || tunnel->link->peer_closed
+                                           : client_has_more(tunnel->client, got, TUNNEL_ROOM);
+}
+
 static void wait_for_room(struct tunnel *tunnel, struct direction *direction)
 {
     direction->writable = false;
@@ -133,10 +153,11 @@ static void wait_for_room(struct tunnel *tunnel, struct direction *direction)
 }
 
 /* Writes what is pending. False: the tunnel has ended. */
-static bool push(struct tunnel *tunnel, struct direction *direction, int to)
+static bool push(struct tunnel *tunnel, struct direction *direction)
 {
     while (buffer_size(&direction->pending) && direction->writable) {
-        ssize_t wrote = net_write(to, buffer_bytes(&direction->pending), buffer_size(&direction->pending));
+        ssize_t wrote = write_target(tunnel, direction, buffer_bytes(&direction->pending),
+                                     buffer_size(&direction->pending));
         if (wrote == -EAGAIN) {
             wait_for_room(tunnel, direction);
             break;
@@ -166,7 +187,7 @@ static void say_close(struct tunnel *tunnel, struct direction *direction)
 }
 
 /* Passes on what was read: straight to the socket when nothing is before it. False: ended. */
-static bool pass(struct tunnel *tunnel, struct direction *direction, int to, char *bytes, size_t size)
+static bool pass(struct tunnel *tunnel, struct direction *direction, char *bytes, size_t size)
 {
     struct slice data = {bytes, size};
     ssize_t wrote = 0;
@@ -181,7 +202,7 @@ static bool pass(struct tunnel *tunnel, struct direction *direction, int to, cha
     else
         tunnel->received += data.size;
     if (buffer_size(&direction->pending) == 0 && direction->writable && data.size) {
-        wrote = net_write(to, data.at, data.size);
+        wrote = write_target(tunnel, direction, data.at, data.size);
         if (wrote < 0 && wrote != -EAGAIN) {
             fail(tunnel, is_to_client(tunnel, direction) ? FAILURE_CLIENT_GONE : FAILURE_BROKEN);
             return false;
@@ -193,11 +214,11 @@ static bool pass(struct tunnel *tunnel, struct direction *direction, int to, cha
     if ((size_t)wrote < data.size)
         buffer_append(&direction->pending, data.at + wrote, data.size - (size_t)wrote);
     say_close(tunnel, direction);
-    return push(tunnel, direction, to);
+    return push(tunnel, direction);
 }
 
 /* Reads once more when the source has something and the last piece is written. False: nothing moved, or ended. */
-static bool move_once(struct tunnel *tunnel, struct direction *direction, int from, int to, size_t *turn)
+static bool move_once(struct tunnel *tunnel, struct direction *direction, size_t *turn)
 {
     uint32_t capacity;
     char *block;
@@ -207,7 +228,7 @@ static bool move_once(struct tunnel *tunnel, struct direction *direction, int fr
     if (!direction->readable || direction->at_end || buffer_size(&direction->pending))
         return false;
     block = block_take(TUNNEL_ROOM, &capacity);
-    got = net_read(from, block, TUNNEL_ROOM);
+    got = read_source(tunnel, direction, block, TUNNEL_ROOM);
     if (got <= 0) {
         block_give(block, capacity);
         direction->readable = false;
@@ -221,19 +242,20 @@ static bool move_once(struct tunnel *tunnel, struct direction *direction, int fr
         return true;
     }
     *turn += (size_t)got;
-    if ((size_t)got < TUNNEL_ROOM &&
-        !(is_to_client(tunnel, direction) ? tunnel->link->peer_closed : tunnel->client->peer_closed))
-        direction->readable = false;
-    goes_on = pass(tunnel, direction, to, block, (size_t)got);
+    direction->readable = source_has_more(tunnel, direction, (size_t)got);
+    goes_on = pass(tunnel, direction, block, (size_t)got);
     block_give(block, capacity);
     return goes_on;
 }
 
-static void shut_when_done(struct direction *direction, int to)
+static void shut_when_done(struct tunnel *tunnel, struct direction *direction)
 {
     if (direction->at_end && !direction->is_shut && buffer_size(&direction->pending) == 0) {
         direction->is_shut = true;
-        net_shutdown_write(to);
+        if (is_to_client(tunnel, direction))
+            client_shutdown_write(tunnel->client);
+        else
+            net_shutdown_write(tunnel->link->fd);
     }
 }
 
@@ -249,13 +271,13 @@ static bool is_finished(const struct tunnel *tunnel)
            buffer_size(&to_client->pending) == 0;
 }
 
-static void move(struct tunnel *tunnel, struct direction *direction, int from, int to)
+static void move(struct tunnel *tunnel, struct direction *direction)
 {
     size_t turn = 0;
 
-    if (!push(tunnel, direction, to))
+    if (!push(tunnel, direction))
         return;
-    while (move_once(tunnel, direction, from, to, &turn)) {
+    while (move_once(tunnel, direction, &turn)) {
         if (turn >= TURN_BYTES_MAX) {
             task_soon(&tunnel->task, tunnel->proxy->loop);
             break;
@@ -267,16 +289,16 @@ static void move(struct tunnel *tunnel, struct direction *direction, int from, i
         !(tunnel->close_is_said[0] && tunnel->close_is_said[1])) /* what follows it gives no more time */
         deadline_start(&tunnel->deadline, tunnel->proxy->loop,
                        tunnel->close_code ? CLOSING_MS : tunnel->idle_ms);
-    shut_when_done(direction, to);
+    shut_when_done(tunnel, direction);
     if (is_finished(tunnel))
         finish(tunnel);
 }
 
 static void move_both(struct tunnel *tunnel)
 {
-    move(tunnel, &tunnel->to_link, tunnel->client->fd, tunnel->link->fd);
+    move(tunnel, &tunnel->to_link);
     if (!tunnel->is_over)
-        move(tunnel, &tunnel->to_client, tunnel->link->fd, tunnel->client->fd);
+        move(tunnel, &tunnel->to_client);
 }
 
 static void on_task(struct task *task)
@@ -301,7 +323,7 @@ void tunnel_on_client(struct tunnel *tunnel, short what)
     if (buffer_size(&tunnel->to_client.pending))
         move_both(tunnel);
     else
-        move(tunnel, &tunnel->to_link, tunnel->client->fd, tunnel->link->fd);
+        move(tunnel, &tunnel->to_link);
 }
 
 void tunnel_on_link(struct tunnel *tunnel, short what)
@@ -310,7 +332,7 @@ void tunnel_on_link(struct tunnel *tunnel, short what)
     if (buffer_size(&tunnel->to_link.pending))
         move_both(tunnel);
     else
-        move(tunnel, &tunnel->to_client, tunnel->link->fd, tunnel->client->fd);
+        move(tunnel, &tunnel->to_client);
 }
 
 /* --- ends --- */
@@ -411,9 +433,9 @@ void tunnel_open(struct exchange *exchange, struct client *client, struct link *
     /* What either side has said already comes first. */
     struct buffer early_client = client->in, early_link = link->in;
     client->in = link->in = (struct buffer){0};
-    if (push(tunnel, &tunnel->to_client, client->fd) &&
-        pass(tunnel, &tunnel->to_client, client->fd, buffer_bytes(&early_link), buffer_size(&early_link)) &&
-        pass(tunnel, &tunnel->to_link, link->fd, buffer_bytes(&early_client), buffer_size(&early_client)))
+    if (push(tunnel, &tunnel->to_client) &&
+        pass(tunnel, &tunnel->to_client, buffer_bytes(&early_link), buffer_size(&early_link)) &&
+        pass(tunnel, &tunnel->to_link, buffer_bytes(&early_client), buffer_size(&early_client)))
         task_soon(&tunnel->task, tunnel->proxy->loop);
     buffer_release(&early_client);
     buffer_release(&early_link);

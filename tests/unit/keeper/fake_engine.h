@@ -17,6 +17,7 @@
 
 static char fake_directory[64];    /* set before the keeper is forked */
 static bool fake_crashes_at_start; /* every engine does */
+static const char *fake_tls;       /* NULL: the listener is plain; else its `tls:` */
 
 /* In the engine. */
 
@@ -58,7 +59,7 @@ static void fake_validate(int fd)
     char *bytes = order_memfd_read(fd, &size);
 
     config_unref(&fake.candidate);
-    fake.candidate = bytes ? config_load(fake.start->config->path, bytes, size, &report) : NULL;
+    fake.candidate = bytes ? config_load_unread(fake.start->config->path, bytes, size, &report) : NULL;
     fake_say("validate %s", fake.candidate ? "good" : "bad");
     if (bytes && strstr(bytes, "die-while-reading"))
         raise(SIGKILL);
@@ -79,6 +80,11 @@ static void fake_hear(const struct order *news, const int *fds, unsigned count)
     case NEWS_START_FAILED: fake_say("failed %d %d", news->slot, news->error); break;
     case NEWS_EXITED: fake_say("exited %d %u %d", news->slot, news->generation, news->status); break;
     case NEWS_VALIDATE: fake_validate(fds[0]); break;
+    case NEWS_FILES:
+        text = order_memfd_read(fds[0], &size);
+        fake_say("files %d", fake.candidate && config_unpack_files(fake.candidate, text, size));
+        mem_free(text);
+        break;
     case NEWS_LISTENER: fake_say("listener %u %d", news->index, count > 0); break;
     case NEWS_ADOPT: fake_say("adopt"); break;
     case NEWS_RELOADED:
@@ -234,8 +240,10 @@ static void bench_write(struct bench *bench, unsigned port, const char *more, co
     FILE *file = fopen(bench->file, "we");
 
     ck_assert_ptr_nonnull(file);
-    fprintf(file, "listen: ['127.0.0.1:%u']\ncontrol: %s\nadmin: off\naccess_log: off\nthreads: 1\n%s\n%s\n",
-            port, bench->control, more, pools);
+    fprintf(file, "listen: [{address: '127.0.0.1:%u'%s%s}]\n", port, fake_tls ? ", tls: " : "",
+            fake_tls ? fake_tls : "");
+    fprintf(file, "control: %s\nadmin: off\naccess_log: off\nthreads: 1\n%s\n%s\n", bench->control, more,
+            pools);
     ck_assert_int_eq(fclose(file), 0);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "keeper/reload.h"
 
+#include "tests/unit/certificates.h"
 #include "tests/unit/keeper/fake_engine.h"
 
 static bool listens(unsigned port)
@@ -234,9 +235,42 @@ START_TEST(a_slot_keeps_its_worker_and_the_next_one_has_the_new_command)
 }
 END_TEST
 
+START_TEST(certificates_are_handed_over_and_read_anew_when_they_change)
+{
+    struct made_pair one = pair_make("one", NULL, 30, NULL), other = pair_make("other", NULL, 30, NULL);
+    char certificate[96], key[96], tls[256];
+
+    str_format(certificate, sizeof certificate, "/tmp/drover-keeper-%d.pem", (int)getpid());
+    str_format(key, sizeof key, "/tmp/drover-keeper-%d.key", (int)getpid());
+    str_format(tls, sizeof tls, "{certificate: %s, key: %s}", certificate, key);
+    file_write(certificate, one.certificate);
+    file_write(key, one.key);
+    fake_tls = tls;
+    struct bench *bench = bench_new("", SLEEPING);
+    bench_start(bench);
+    expect_engine(bench);
+    hang_up(bench);
+    expect(bench, "files 1", NULL);
+    expect(bench, "reloaded 0 1", NULL);
+    file_write(key, other.key); /* half of a new pair */
+    expect(bench, "reloaded 0 0", NULL);
+    file_write(certificate, other.certificate);
+    expect(bench, "files 1", NULL);
+    expect(bench, "adopt", NULL);
+    expect(bench, "reloaded 0 1", NULL);
+    ck_assert_int_eq(bench_stop(bench, NULL), 0);
+    bench_free(bench);
+    ck_assert_int_eq(unlink(certificate), 0);
+    ck_assert_int_eq(unlink(key), 0);
+    pair_free(&one);
+    pair_free(&other);
+}
+END_TEST
+
 UNIT_MAIN("keeper/reload", a_good_file_is_validated_twice_and_adopted,
           a_wrong_file_changes_nothing_and_says_why, listeners_come_and_go,
           an_address_in_use_refuses_the_reload, what_needs_a_restart_is_refused,
           a_file_that_went_away_refuses_the_reload, an_engine_that_dies_in_the_middle_ends_that_reload_only,
           many_requests_at_once_are_all_answered,
-          a_slot_keeps_its_worker_and_the_next_one_has_the_new_command)
+          a_slot_keeps_its_worker_and_the_next_one_has_the_new_command,
+          certificates_are_handed_over_and_read_anew_when_they_change)

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A client's TLS: the handshake before its first request, in steps that share the loop fairly; plain HTTP that came to the wrong port.
+ * Loop thread only. */
+#include <errno.h>
+
+#include "base/log.h"
+#include "proxy/client.h"
+#include "proxy/listener.h"
+#include "proxy/tls.h"
+
+#define HANDSHAKES_A_TURN 8 /* steps: each may be a signature, which is the dearest thing that a loop does */
+#define HANDSHAKES_MAX    2048 /* at once on a loop; the oldest makes room */
+
+static const char plain_on_tls[] =
+    "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 68\r\nConnection: "
+    "close\r\n\r\n"
+    "{\"status\":400,\"error\":\"plain HTTP was sent to a port that speaks TLS\"}\n";
+
+static void leave_handshakes(struct client *client)
+{
+    struct proxy *proxy = client->proxy;
+
+    if (list_is_empty(&client->handshake_node))
+        return;
+    list_remove(&client->handshake_node);
+    proxy->handshake_count--;
+    proxy->deferred_handshakes -= client->handshake_is_deferred;
+    client->handshake_is_deferred = false;
+}
+
+void client_tls_close(struct client *client, bool says_goodbye)
+{
+    leave_handshakes(client);
+    tls_free(&client->tls, says_goodbye);
+    tls_contexts_unref(&client->tls_contexts);
+}
+
+static void make_room(struct proxy *proxy)
+{
+    while (proxy->handshake_count > HANDSHAKES_MAX) {
+        struct client *oldest = list_entry(proxy->handshakes.next, struct client, handshake_node);
+        count(&proxy->counters.tls_failed, 1);
+        client_close(oldest);
+    }
+}
+
+void client_tls_open(struct client *client)
+{
+    struct listener *listener = client->listener;
+
+    if (!listener->tls) { /* said in the log when the contexts could not be made */
+        client_close(client);
+        return;
+    }
+    client->state = CLIENT_HANDSHAKE;
+    client->peer.is_tls = true;
+    client->tls_contexts = tls_contexts_ref(listener->tls_contexts);
+    client->tls = tls_accept(tls_listener_context(listener->tls), client->fd);
+    list_push_back(&client->proxy->handshakes, &client->handshake_node);
+    client->proxy->handshake_count++;
+    make_room(client->proxy);
+    client_tls_advance(client, false);
+}
+
+/* Nobody overtakes those who wait already. */
+static bool is_its_turn(struct client *client, bool is_task)
+{
+    struct proxy *proxy = client->proxy;
+
+    if (client->handshake_is_deferred && is_task) {
+        client->handshake_is_deferred = false;
+        proxy->deferred_handshakes--;
+    }
+    if (proxy->handshake_turn != loop_turns(proxy->loop)) {
+        proxy->handshake_turn = loop_turns(proxy->loop);
+        proxy->handshakes_this_turn = 0;
+    }
+    if (!client->handshake_is_deferred && (is_task || proxy->deferred_handshakes == 0) &&
+        proxy->handshakes_this_turn < HANDSHAKES_A_TURN) {
+        proxy->handshakes_this_turn++;
+        return true;
+    }
+    proxy->deferred_handshakes += !client->handshake_is_deferred;
+    client->handshake_is_deferred = true;
+    task_soon(&client->task, proxy->loop);
+    return false;
+}
+
+/* Told in its own words; what else it sends is read and thrown away. */
+static void answer_plain(struct client *client)
+{
+    client_tls_close(client, false);
+    (void)net_write(client->fd, plain_on_tls, sizeof plain_on_tls - 1);
+    client_linger(client);
+}
+
+static void shaken(struct client *client)
+{
+    struct proxy *proxy = client->proxy;
+
+    leave_handshakes(client);
+    count(&proxy->counters.tls_handshakes, 1);
+    if (SSL_session_reused(tls_ssl(client->tls)))
+        count(&proxy->counters.tls_resumed, 1);
+    client->state = CLIENT_WAITING;
+    client->readable = tls_has_more(client->tls);
+    if (client->readable)
+        client_h1_advance(client);
+}
+
+void client_tls_advance(struct client *client, bool is_task)
+{
+    int result;
+
+    if (!is_its_turn(client, is_task))
+        return;
+    result = tls_handshake(client->tls);
+    if (result == 0) {
+        shaken(client);
+        return;
+    }
+    if (result == -EAGAIN) {
+        if (tls_wants_room(client->tls))
+            watch_writes(&client->watch);
+        return;
+    }
+    count(&client->proxy->counters.tls_failed, 1);
+    log_debug("%.*s: TLS: %s", client->peer.ip_size, client->peer.ip, tls_problem(client->tls));
+    if (result == -EPROTOTYPE)
+        answer_plain(client);
+    else
+        client_close(client);
+}
+
+short client_tls_woken(struct client *client, short what)
+{
+    bool reads_on = (what & EV_WRITE) && tls_wants_room(client->tls);
+
+    tls_woken(client->tls, what);
+    return reads_on ? (short)(what | EV_READ) : what;
+}
+
+ssize_t client_tls_read(struct client *client, void *into, size_t room)
+{
+    ssize_t got = tls_read(client->tls, into, room);
+
+    if (got == -EAGAIN && tls_wants_room(client->tls))
+        watch_writes(&client->watch);
+    return got;
+}
