@@ -38,9 +38,7 @@ void watch_writes(struct watch *watch);
 /* Level-triggered, for read only: for listeners, eventfds and other things that are not streams. */
 void watch_open_readable(struct watch *watch, struct loop *loop, int fd, event_callback_fn callback,
                          void *argument);
-/* Harmless when not open. Before or right after the descriptor is closed: after is cheaper, and right as long as no other descriptor of this
- * loop was opened in between. */
-void watch_close(struct watch *watch);
+void watch_close(struct watch *watch); /* before the descriptor is closed; harmless when not open */
 void watch_pause(struct watch *watch); /* only for _readable ones: accept nothing for a while */
 void watch_resume(struct watch *watch);
 

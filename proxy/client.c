@@ -106,9 +106,8 @@ void client_close(struct client *client)
     if (client->tunnel)
         tunnel_client_closed(client->tunnel);
     deadline_stop(&client->deadline);
-    net_close(
-        &client->fd); /* first: so epoll has forgotten it already, and is not asked to in a call of its own */
     watch_close(&client->watch);
+    net_close(&client->fd);
     buffer_release(&client->in);
     buffer_release(&client->out);
     h1_body_fini(&client->body);

@@ -122,6 +122,12 @@ static void on_idle_event(struct link *link, short what)
     link_close(&link); /* a byte nobody asked for is never given to another request */
 }
 
+static void fail_stale(struct link *link)
+{
+    count_stale(link);
+    fail(link, FAILURE_STALE);
+}
+
 static void on_event(evutil_socket_t fd, short what, void *argument)
 {
     struct link *link = tagged(argument, LINK_TAG);
@@ -131,6 +137,12 @@ static void on_event(evutil_socket_t fd, short what, void *argument)
         link->peer_closed = true;
     if (what & EV_READ)
         link->readable = true;
+    if ((what & EV_CLOSED) && link->state == LINK_OPEN && link->is_reused &&
+        link->taken_turn == loop_turns(link->proxy->loop)) {
+        /* Closed before this turn's request was written: what it said at last is no answer to that. */
+        fail_stale(link);
+        return;
+    }
     switch (link->state) {
     case LINK_TUNNEL: tunnel_on_link(link->tunnel, what); return;
     case LINK_IDLE: on_idle_event(link, what); return;
@@ -206,6 +218,7 @@ struct link *link_reuse(struct proxy *proxy, struct place *place, uint64_t used_
     place->backend = NULL;
     link->state = LINK_OPEN;
     link->is_reused = true;
+    link->taken_turn = loop_turns(proxy->loop);
     link->has_answered = link->head_is_done = link->paused = link->keeps_alive = link->broken_for_writing =
         false;
     link->seen = 0;
@@ -229,7 +242,7 @@ static void on_write_error(struct link *link, ssize_t error)
         return;
     }
     if (!link->exchange->wrote && link->is_reused) { /* whatever it said is no answer to this request */
-        link_fail_end(link);
+        fail_stale(link);
         return;
     }
     /* The worker may have answered before it closed: what it said is read first. */
@@ -354,8 +367,8 @@ void link_close(struct link **owner)
     deadline_stop(&link->deadline);
     list_remove(&link->idle_node);
     list_remove(&link->node);
-    net_close(&link->fd); /* first, as in client_close */
     watch_close(&link->watch);
+    net_close(&link->fd);
     buffer_release(&link->in);
     h1_body_fini(&link->body);
     if (link->place.backend)

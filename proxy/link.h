@@ -32,6 +32,7 @@ struct link {
     struct deadline deadline; /* connect, response, stall or idle: by state */
     struct task task;         /* goes on reading in the next turn; frees at the end of one */
     uint64_t last_used_us;
+    uint64_t taken_turn; /* of the loop, when a request came to it again */
     uint64_t sent_us;    /* when the request had been written: is the backend dead or one query slow? */
     unsigned timeout_ms; /* of `deadline` */
     bool has_answered;   /* the present request, a byte */
