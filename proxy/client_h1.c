@@ -240,7 +240,7 @@ static void read_body(struct client *client)
 /* While an exchange goes on and its body is in: pipelined requests wait, and an end of the stream is noticed. */
 static void look_for_end(struct client *client)
 {
-    while (client->state == CLIENT_EXCHANGE && client->peer_closed && !client->at_end &&
+    while (client->state == CLIENT_EXCHANGE && client->readable && !client->at_end &&
            buffer_size(&client->in) < PIPELINE_MAX) {
         if (!fill(client, 4096) && !client->at_end)
             break;
@@ -287,7 +287,7 @@ void client_h1_advance(struct client *client)
         else
             break;
     }
-    if (client->state == CLIENT_EXCHANGE && client->body_is_done && client->peer_closed)
+    if (client->state == CLIENT_EXCHANGE && client->body_is_done && client->readable)
         look_for_end(client);
     if (client->state == CLIENT_LINGERING)
         throw_away(client);
