@@ -48,11 +48,23 @@ def until(condition, what, within=10, every=0.02):
         time.sleep(every)
 
 
+RESERVED = []  # sockets that keep other scenarios from being given the same port
+
+
 def free_port():
-    """A port that nobody has, by the kernel's choice."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of 127.0.0.1 that nobody has, by the kernel's choice, and that no other scenario is given meanwhile."""
+    while True:
+        reservation = socket.socket()
+        reservation.bind(("127.77.77.77", 0))
+        port = reservation.getsockname()[1]
+        try:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            reservation.close()
+            continue
+        RESERVED.append(reservation)
+        return port
 
 
 def is_running(pid):
