@@ -111,7 +111,9 @@ def a_worker_that_closes_idle_links_early_loses_no_request(stage):
         for turn in range(120):
             assert wire.get().status == 200, turn
             time.sleep(0.042 + 0.0002 * (turn % 80))
-    backend.patience = 0.4
+    patient = stage.backend(script)
+    patient.patience = 0.4
+    drover = stage.front(patient)
     with drover.load(clients=4, pause=0.399, method="POST", body=b"x") as load:
         load.wait_for(40)
     load.assert_nothing_failed()
