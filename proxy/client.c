@@ -46,7 +46,7 @@ static void know_peer(struct client *client, const struct address *address)
 }
 
 static const char too_many[] =
-    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 31\r\n"
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 32\r\n"
     "Retry-After: 1\r\nConnection: close\r\n\r\n{\"error\":\"too_many_connections\"}";
 
 /* Over limits.connections: told so at once, and no worker is touched. The answer has to survive what the client has sent already, so what is there is

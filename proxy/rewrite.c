@@ -21,6 +21,7 @@ static const unsigned char request_ways[FIELD_NAMES] = {
     [FIELD_KEEP_ALIVE] = WAY_DROP,
     [FIELD_MAX_FORWARDS] = WAY_OURS,
     [FIELD_PROXY] = WAY_DROP,
+    [FIELD_PROXY_AUTHORIZATION] = WAY_DROP, /* asked for by nobody here: RFC 9110 section 11.7 */
     [FIELD_PROXY_CONNECTION] = WAY_DROP,
     [FIELD_TE] = WAY_DROP,
     [FIELD_TRANSFER_ENCODING] = WAY_DROP,
@@ -39,10 +40,11 @@ static const unsigned char request_ways[FIELD_NAMES] = {
     [FIELD_X_SCHEME] = WAY_TRUSTED,
 };
 static const bool response_drops[FIELD_NAMES] = {
-    [FIELD_CONNECTION] = true, [FIELD_CONTENT_LENGTH] = true,
-    [FIELD_KEEP_ALIVE] = true, [FIELD_PROXY_CONNECTION] = true,
-    [FIELD_TE] = true,         [FIELD_TRANSFER_ENCODING] = true,
-    [FIELD_UPGRADE] = true,
+    [FIELD_CONNECTION] = true,         [FIELD_CONTENT_LENGTH] = true,
+    [FIELD_HTTP2_SETTINGS] = true,     [FIELD_KEEP_ALIVE] = true,
+    [FIELD_PROXY_AUTHENTICATE] = true, [FIELD_PROXY_AUTHENTICATION_INFO] = true,
+    [FIELD_PROXY_CONNECTION] = true,   [FIELD_TE] = true,
+    [FIELD_TRANSFER_ENCODING] = true,  [FIELD_UPGRADE] = true,
 };
 
 #define OURS_ROOM 640 /* more than all that is added here, the host and the lists aside */
