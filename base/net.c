@@ -4,8 +4,10 @@
 #include "base/net.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -141,6 +143,13 @@ ssize_t net_writev(int fd, const struct iovec *parts, int count)
         written = sendmsg(fd, &message, MSG_NOSIGNAL);
     } while (written < 0 && errno == EINTR);
     return written < 0 ? -errno : written;
+}
+
+size_t net_unsent(int fd)
+{
+    int size = 0;
+
+    return ioctl(fd, SIOCOUTQ, &size) == 0 && size > 0 ? (size_t)size : 0;
 }
 
 void net_shutdown_write(int fd)

@@ -23,6 +23,7 @@ int net_connect_result(int fd);                    /* 0 or -errno of a finished 
 ssize_t net_read(int fd, void *into, size_t room); /* > 0; 0 at the end; -errno (EINTR is retried here) */
 ssize_t net_write(int fd, const void *bytes, size_t size); /* > 0 or -errno; never SIGPIPE */
 ssize_t net_writev(int fd, const struct iovec *parts, int count);
+size_t net_unsent(int fd); /* bytes written that the peer has not taken yet */
 void net_shutdown_write(int fd);
 void net_close(int *fd); /* closes if >= 0, sets -1 */
 void net_reset(int *fd); /* closes with RST */

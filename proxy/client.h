@@ -39,6 +39,8 @@ struct client {
     struct task task;         /* goes on in the next turn; frees at the end of one */
     bool readable, peer_closed, at_end, blocked;
     bool body_is_done, closes, is_chunked, response_has_no_body, response_is_whole, is_http10, advancing;
+    size_t kernel_holds; /* while blocked: of what we wrote, at the last look */
+    uint8_t looks_in_vain;
     uint32_t exchanges; /* so far */
 };
 
@@ -53,6 +55,8 @@ void client_h1_advance(struct client *client); /* does whatever can be done now 
 void client_h1_write(struct client *client);   /* sends what is unsent */
 void client_h1_event(evutil_socket_t fd, short what, void *argument);
 void client_h1_due(void *argument);
+bool client_h1_is_stuck(
+    struct client *client); /* has taken nothing for timeouts.send; else it is looked at again later */
 void client_h1_next(struct client *client); /* the exchange is over */
 
 /* client_h1_write.c: our own answers without an exchange */

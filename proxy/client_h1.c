@@ -343,6 +343,8 @@ void client_h1_due(void *argument)
     case CLIENT_LINGERING: client_close(client); return;
     case CLIENT_EXCHANGE:
         if (client->blocked) {
+            if (!client_h1_is_stuck(client))
+                return;
             if (client->stream.exchange)
                 client->stream.exchange->failure = FAILURE_SLOW_CLIENT;
             client_close(client);

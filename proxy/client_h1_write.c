@@ -10,6 +10,7 @@
 #include "proxy/client.h"
 #include "proxy/rewrite.h"
 
+#define SEND_LOOKS 4 /* within timeouts.send */
 #define WRITE_THROUGH_MIN                                                                                    \
     (16 * 1024) /* pieces from here on are written from where they lie; smaller ones are collected */
 
@@ -20,13 +21,44 @@ static struct client *client_of(const struct client_stream *stream)
 
 /* --- bytes out --- */
 
+/* What the client takes out of the kernel's buffer is progress too, and there may be megabytes in it before we are told
+ * of room: so we look. */
+static void await_client(struct client *client)
+{
+    unsigned timeout_ms = client->proxy->snapshot->config->timeouts.send;
+
+    deadline_start(&client->deadline, client->proxy->loop, timeout_ms ? timeout_ms / SEND_LOOKS + 1 : 0);
+}
+
+static void made_progress(struct client *client)
+{
+    client->kernel_holds = SIZE_MAX;
+    client->looks_in_vain = 1; /* the first one has nothing to compare with */
+    await_client(client);
+}
+
+bool client_h1_is_stuck(struct client *client)
+{
+    size_t holds = net_unsent(client->fd);
+
+    if (holds < client->kernel_holds && client->kernel_holds != SIZE_MAX)
+        client->looks_in_vain = 0;
+    else if (client->kernel_holds != SIZE_MAX)
+        client->looks_in_vain++;
+    client->kernel_holds = holds;
+    if (client->looks_in_vain >= SEND_LOOKS)
+        return true;
+    await_client(client);
+    return false;
+}
+
 static void blocked(struct client *client)
 {
     if (client->blocked)
         return;
     client->blocked = true;
     watch_writes(&client->watch);
-    deadline_start(&client->deadline, client->proxy->loop, client->proxy->snapshot->config->timeouts.send);
+    made_progress(client);
 }
 
 static void unblocked(struct client *client)
@@ -64,9 +96,8 @@ static bool push(struct client *client)
             return false;
         }
         buffer_consume(&client->out, (size_t)wrote);
-        if (client->blocked) /* progress: the time starts anew */
-            deadline_start(&client->deadline, client->proxy->loop,
-                           client->proxy->snapshot->config->timeouts.send);
+        if (client->blocked)
+            made_progress(client);
     }
     unblocked(client);
     return true;

@@ -481,7 +481,8 @@ void exchange_log(struct exchange *exchange)
         .head = buffer_slice(&exchange->head),
         .minor = exchange->minor,
         .status = exchange->status,
-        .bytes_sent = exchange->sent,
+        .bytes_sent =
+            exchange->sent - (exchange->response_spool ? spool_unread(exchange->response_spool) : 0),
         .bytes_received = exchange->received,
         .pool = exchange->pool ? exchange->pool->config->name : NULL,
         .backend = exchange->backend ? exchange->backend->name : NULL,
