@@ -66,9 +66,10 @@ void client_open(struct proxy *proxy, struct listener *listener, int fd, const s
 {
     const struct config *config = proxy->snapshot->config;
     _Atomic uint32_t *connections = &proxy->options.slots->engines[proxy->options.column].connections;
+    uint32_t others = atomic_fetch_add(connections, 1);
     struct client *client;
 
-    if (atomic_fetch_add(connections, 1) >= config->limits.connections) {
+    if (others >= config->limits.connections || others >= proxy->connections_max) {
         atomic_fetch_sub(connections, 1);
         turn_away(proxy, fd);
         return;

@@ -29,6 +29,7 @@ struct proxy {
     struct list clients; /* all client connections */
     struct list tunnels;
     unsigned client_count;
+    unsigned connections_max;    /* what the limit of open files allows, of the whole engine */
     struct list idle[SLOTS_MAX]; /* idle links by their backend's slot, newest first */
     struct list links;           /* all of them */
 
