@@ -146,6 +146,25 @@ def a_response_time_out_is_504_and_not_tried_again(stage):
 
 
 @scenario()
+def all_tries_together_never_take_longer_than_the_response_time_out(stage):
+    silent = threading.Event()
+
+    def late(link):
+        link.read_head()
+        time.sleep(0.8)
+
+    def hangs(link):
+        link.read_head()
+        silent.wait(10)
+    drover = stage.front(stage.backend(late), stage.backend(hangs), max_fails=0, top={"timeouts": {"response": "1s"}})
+    for _ in range(2):  # one of them begins with the late one
+        started = time.monotonic()
+        assert drover.get().status == 504
+        assert time.monotonic() - started < 1.5 * PATIENCE
+    silent.set()
+
+
+@scenario()
 def a_connect_that_is_not_answered_times_out_and_another_is_asked(stage):
     full = stage.keep(socket.create_server(("127.0.0.1", 0), backlog=0))  # nobody accepts; its backlog fills
     fillers = []
