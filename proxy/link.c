@@ -24,7 +24,7 @@ static void on_task(struct task *task)
 static void on_connected(struct link *link)
 {
     link->state = LINK_OPEN;
-    link_await(link, link->proxy->snapshot->config->timeouts.response);
+    link_await(link, exchange_response_ms(link->exchange));
 }
 
 /* Told to the pool and, unless nobody is left to tell, to the exchange; the link is closed first, so that its place is free. */
@@ -58,17 +58,18 @@ static void count_stale(struct link *link)
     atomic_fetch_add_explicit(&link->backend->stale_streak, 1, memory_order_relaxed);
 }
 
-/* The response time-out blames the worker only when it gave no head to anybody meanwhile: one slow query is not a sick worker. */
+/* The response time-out blames the worker only when it had all of it and gave no head to anybody meanwhile: one slow query is not a sick worker. */
 static void on_response_timeout(struct link *link)
 {
     bool answers_others = atomic_load_explicit(&link->backend->head_us, memory_order_relaxed) > link->sent_us;
+    bool had_it_all = link->timeout_ms >= link->proxy->snapshot->config->timeouts.response;
     struct exchange *exchange = link->exchange;
 
     if (exchange && exchange_awaits_client(exchange)) { /* which has a time-out of its own: body */
         link_await(link, link->timeout_ms);
         return;
     }
-    if (!answers_others || !exchange) {
+    if ((!answers_others && had_it_all) || !exchange) {
         fail(link, FAILURE_RESPONSE_TIMEOUT);
         return;
     }
@@ -222,7 +223,6 @@ struct link *link_reuse(struct proxy *proxy, struct place *place, uint64_t used_
     link->has_answered = link->head_is_done = link->paused = link->keeps_alive = link->broken_for_writing =
         false;
     link->seen = 0;
-    link_await(link, proxy->snapshot->config->timeouts.response);
     count(&proxy->counters.links_reused, 1);
     return link;
 }
@@ -231,6 +231,8 @@ void link_attach(struct link *link, struct exchange *exchange)
 {
     link->exchange = exchange;
     exchange->link = link;
+    if (link->state == LINK_OPEN)
+        link_await(link, exchange_response_ms(exchange));
 }
 
 /* --- writing --- */
