@@ -46,13 +46,13 @@ static unsigned count_connections_max(const struct proxy_options *options)
     return files.rlim_cur > ours + 16 ? (unsigned)((files.rlim_cur - ours) / 2) : 8;
 }
 
-static void warn_of_few_descriptors(const struct proxy *proxy)
+static void tell_connections_max(const struct proxy *proxy)
 {
     unsigned wanted = proxy->snapshot->config->limits.connections;
 
     if (proxy->options.index == 0 && wanted > proxy->connections_max)
-        log_warning("limits.connections: %u are more than the limit of open files allows: %u are taken",
-                    wanted, proxy->connections_max);
+        log_info("limits.connections: %u are more than the limit of open files allows: %u are taken", wanted,
+                 proxy->connections_max);
 }
 
 struct proxy *proxy_new(struct loop *loop, struct snapshot *snapshot, const struct proxy_options *options)
@@ -76,7 +76,7 @@ struct proxy *proxy_new(struct loop *loop, struct snapshot *snapshot, const stru
     deadline_init(&proxy->drain_deadline, on_drain_over, proxy);
     open_log(proxy, options->access_log);
     proxy->connections_max = count_connections_max(options);
-    warn_of_few_descriptors(proxy);
+    tell_connections_max(proxy);
     return proxy;
 }
 
