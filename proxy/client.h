@@ -61,7 +61,7 @@ void client_h1_next(struct client *client); /* the exchange is over */
 
 /* client_h1_write.c: our own answers without an exchange */
 void client_h1_refuse_head(struct client *client, unsigned status, const char *why);
-void client_h1_page(struct client *client, const struct exposed_page *page);
-void client_h1_options(struct client *client);
+void client_h1_page(struct client *client, const struct head *head, const struct exposed_page *page);
+void client_h1_options(struct client *client, const struct head *head);
 
 #endif

@@ -56,7 +56,7 @@ static bool answer_exposed(struct client *client, const struct head *head)
     page = proxy_find_page(client->proxy, path);
     if (!page)
         return false;
-    client_h1_page(client, page);
+    client_h1_page(client, head, page);
     return true;
 }
 
@@ -68,7 +68,7 @@ static bool answer_options(struct client *client, const struct head *head)
 
     if (!left || !slice_to_u64(left->value, &number) || number > 0)
         return false;
-    client_h1_options(client);
+    client_h1_options(client, head);
     return true;
 }
 
@@ -111,10 +111,7 @@ static bool take_head(struct client *client)
     }
     switch (h1_read_request(head, buffer_slice(&client->in), &client->seen, &limits, &error)) {
     case H1_MORE: return false;
-    case H1_BAD:
-        count(&proxy->counters.requests, 1);
-        client_h1_refuse_head(client, error.status, error.why);
-        return false;
+    case H1_BAD: client_h1_refuse_head(client, error.status, error.why); return false;
     case H1_DONE: break;
     }
     client->seen = 0;

@@ -124,13 +124,11 @@ void exchange_refuse(struct exchange *exchange, enum failure failure)
 
 /* --- a place, a link --- */
 
-static bool may_use_idle_link(const struct exchange *exchange, const struct backend *backend)
-{
-    return atomic_load_explicit(&backend->stale_streak, memory_order_relaxed) < 3 && !exchange->is_websocket;
-}
-
 #define UNSAFE_REUSE_US                                                                                      \
     200000 /* a request that is never sent twice travels on a link used within this, or on a fresh one */
+#define STALE_STREAK 3
+#define STALE_REST_US                                                                                        \
+    5000000 /* a worker whose links were stale gets fresh ones only for so long; then one is tried */
 
 /* Until it was sent, or dropped because it is large, any body may turn out not to be held to its end. */
 static bool may_be_sent_twice(const struct exchange *exchange)
@@ -138,6 +136,16 @@ static bool may_be_sent_twice(const struct exchange *exchange)
     return method_is_idempotent(exchange->method) && exchange->body_is_held &&
            (exchange->body_is_whole ||
             (exchange->framing == FRAMING_LENGTH && exchange->content_length <= WATER_HIGH));
+}
+
+static bool may_use_idle_link(const struct exchange *exchange, const struct backend *backend)
+{
+    if (exchange->is_websocket || exchange->failure == FAILURE_STALE)
+        return false;
+    if (atomic_load_explicit(&backend->stale_streak, memory_order_relaxed) < STALE_STREAK)
+        return true;
+    return may_be_sent_twice(exchange) &&
+           clock_us() - atomic_load_explicit(&backend->stale_us, memory_order_relaxed) > STALE_REST_US;
 }
 
 void exchange_start(struct exchange *exchange, struct place *place)
@@ -153,7 +161,7 @@ void exchange_start(struct exchange *exchange, struct place *place)
     if (exchange->tries++ == 0)
         exchange->first_us = clock_us();
     exchange->wrote = false;
-    if (exchange->failure != FAILURE_STALE && may_use_idle_link(exchange, place->backend))
+    if (may_use_idle_link(exchange, place->backend))
         link = link_reuse(proxy, place, may_be_sent_twice(exchange) ? UINT64_MAX : UNSAFE_REUSE_US);
     if (!link)
         link = link_open(proxy, place, &failure);

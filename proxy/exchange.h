@@ -41,7 +41,7 @@ struct peer {
     char ip[46];
     uint8_t ip_size;
     bool is_trusted;       /* its X-Forwarded-* are believed */
-    const char *port_text; /* of the listener, for X-Forwarded-Port */
+    const char *port_text; /* of the listener, for X-Forwarded-Port; empty: a unix socket's */
 };
 
 enum exchange_state {

@@ -55,6 +55,7 @@ static enum failure failure_of_end(const struct link *link)
 static void count_stale(struct link *link)
 {
     count(&link->proxy->counters.links_stale, 1);
+    atomic_store_explicit(&link->backend->stale_us, clock_us(), memory_order_relaxed);
     atomic_fetch_add_explicit(&link->backend->stale_streak, 1, memory_order_relaxed);
 }
 
@@ -220,7 +221,7 @@ struct link *link_reuse(struct proxy *proxy, struct place *place, uint64_t used_
     link->state = LINK_OPEN;
     link->is_reused = true;
     link->taken_turn = loop_turns(proxy->loop);
-    link->has_answered = link->head_is_done = link->paused = link->keeps_alive = link->broken_for_writing =
+    link->has_answered = link->reads_large = link->head_is_done = link->paused = link->keeps_alive = link->broken_for_writing =
         false;
     link->seen = 0;
     count(&proxy->counters.links_reused, 1);

@@ -162,6 +162,7 @@ static char *put_forwarded(char *at, const struct head *head, const struct peer 
                            const struct said *said, struct slice real)
 {
     bool proto_is_good = slice_equal(said->proto, SLICE("http")) || slice_equal(said->proto, SLICE("https"));
+    struct slice port = is_digits(said->port, 5) ? said->port : slice_of(peer->port_text);
 
     at = h1_put(at, SLICE("X-Forwarded-For: "));
     if (said->has_forwarded_for)
@@ -171,8 +172,10 @@ static char *put_forwarded(char *at, const struct head *head, const struct peer 
     at = h1_put(at, proto_is_good ? said->proto : SLICE("http"));
     at = h1_put(at, SLICE("\r\nX-Forwarded-Host: "));
     at = h1_put(at, said->host.size ? said->host : head->host);
-    at = h1_put(at, SLICE("\r\nX-Forwarded-Port: "));
-    at = h1_put(at, is_digits(said->port, 5) ? said->port : slice_of(peer->port_text));
+    if (port.size) {
+        at = h1_put(at, SLICE("\r\nX-Forwarded-Port: "));
+        at = h1_put(at, port);
+    }
     at = h1_put(at, SLICE("\r\nX-Real-IP: "));
     at = h1_put(at, real);
     return h1_put(at, SLICE("\r\n"));

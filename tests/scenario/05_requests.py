@@ -329,4 +329,5 @@ def a_unix_listener_serves_too(stage):
         assert get(path).body == b"web.1"
     seen = {name.lower(): value for name, value in get(path, "/fields").json()["fields"]}
     assert "host" in seen
+    assert seen["x-real-ip"] == "unix" and "x-forwarded-port" not in seen, seen
     assert drover.stop() == 0

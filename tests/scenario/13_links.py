@@ -4,7 +4,7 @@ import collections
 import threading
 import time
 
-from kit import PATIENCE, Wire, WebSocket, plain, scenario, until
+from kit import PATIENCE, Wire, WebSocket, answer_all, plain, scenario, until
 
 
 
@@ -90,6 +90,16 @@ def a_worker_that_closes_every_reused_connection_fails_nobody(stage):
     assert posts.count(200) >= 28, posts
     worker = drover.workers()[0]
     assert worker["status"] == "healthy" and worker["fails"] == 0, "a stale link is no failure"
+
+
+@scenario(limit=40)
+def a_worker_whose_links_were_stale_is_forgiven_after_some_seconds(stage):
+    backend = stage.backend(closes_when_reused)
+    drover = stage.front(backend)
+    wire = drover.wire()
+    assert [wire.get().status for _ in range(6)] == [200] * 6
+    backend.script = answer_all
+    until(lambda: [len(backend.links) for _ in range(4) if wire.get().status == 200].count(len(backend.links)) == 4, "links are kept again", 15, 0.25)
 
 
 @scenario(limit=40)

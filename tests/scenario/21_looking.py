@@ -110,7 +110,16 @@ def the_access_log_has_a_line_for_each_request(stage):
     assert re.match(r'127\.0\.0\.1 .*\[.*\] "GET /page\?x=1 HTTP/1\.1" 200 ', lines[0]) and "web.1" in lines[0], lines[0]
     assert lines[0].count('"') == 6 and lines[0].isascii(), f"what the client says cannot look like another column: {lines[0]}"
     assert '"POST /nothing-here HTTP/1.1" 200' in lines[1]
-    assert " 400 " in lines[2]
+    assert '"- - HTTP/1.1" 400 ' in lines[2]
+
+
+@scenario()
+def what_drover_answers_itself_is_in_the_access_log_too(stage):
+    drover = stage.web(plain(), workers=1, top={"threads": 1, "listen": [{"address": f"127.0.0.1:{free_port()}", "expose": ["/health/live"]}]})
+    until(lambda: b"alive" in drover.get("/health/live?from=probe").body, "the page is there")
+    drover.request("OPTIONS", "*", [("Max-Forwards", "0")])
+    lines = until(lambda: "OPTIONS" in "".join(drover.access_lines()) and drover.access_lines(), lambda: drover.access_lines())
+    assert '"GET /health/live?from=probe HTTP/1.1" 200 24 "-" "-" - ' in lines[-2] and '"OPTIONS * HTTP/1.1" 200 0 ' in lines[-1], lines
 
 
 @scenario()
