@@ -127,6 +127,7 @@ void access_log_move(struct access_log *log, int fd, enum log_format format)
     flush(log);
     know_descriptor(log, fd);
     log->format = format;
+    log->stamp[0] = '\0'; /* each format has its own */
 }
 
 /* --- lines --- */

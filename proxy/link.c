@@ -63,7 +63,8 @@ static void count_stale(struct link *link)
 static void on_response_timeout(struct link *link)
 {
     bool answers_others = atomic_load_explicit(&link->backend->head_us, memory_order_relaxed) > link->sent_us;
-    bool had_it_all = link->timeout_ms >= link->proxy->snapshot->config->timeouts.response;
+    bool had_it_all = link->timeout_ms >= link->proxy->snapshot->config->timeouts.response ||
+                      (link->exchange && !exchange_request_is_sent(link->exchange));
     struct exchange *exchange = link->exchange;
 
     if (exchange && exchange_awaits_client(exchange)) { /* which has a time-out of its own: body */
@@ -221,8 +222,8 @@ struct link *link_reuse(struct proxy *proxy, struct place *place, uint64_t used_
     link->state = LINK_OPEN;
     link->is_reused = true;
     link->taken_turn = loop_turns(proxy->loop);
-    link->has_answered = link->reads_large = link->head_is_done = link->paused = link->keeps_alive = link->broken_for_writing =
-        false;
+    link->has_answered = link->reads_large = link->head_is_done = link->paused = link->keeps_alive =
+        link->broken_for_writing = false;
     link->seen = 0;
     count(&proxy->counters.links_reused, 1);
     return link;
@@ -261,11 +262,21 @@ static void wrote(struct link *link, size_t size)
     exchange_sent(exchange, size);
     if (link->state == LINK_CONNECTING)
         on_connected(link);
-    else if (!link->head_is_done && link->deadline.due_us) /* an upload that goes on is no slow answer */
-        link_await(link, link->timeout_ms);
+    else if (!link->head_is_done && link->deadline.list) /* an upload that goes on is no slow answer */
+        link_await(link, exchange_response_ms(exchange));
     if (exchange->state == EXCHANGE_CONNECTING)
         exchange_enter(exchange, EXCHANGE_SENDING);
     link->sent_us = clock_us();
+}
+
+/* The worker takes nothing at present: timeouts.send, from the last byte that it took. */
+static void await_room(struct link *link)
+{
+    unsigned send_ms = link->proxy->snapshot->config->timeouts.send;
+
+    if (link->state == LINK_OPEN && !link->head_is_done && send_ms &&
+        (!deadline_is_running(&link->deadline) || send_ms < link->timeout_ms))
+        link_await(link, send_ms);
 }
 
 void link_send(struct link *link)
@@ -287,6 +298,7 @@ void link_send(struct link *link)
         done = part_count == 1 ? net_write(link->fd, parts[0].iov_base, size)
                                : net_writev(link->fd, parts, (int)part_count);
         if (done == -EAGAIN || done == -ENOTCONN) {
+            await_room(link);
             watch_writes(&link->watch);
             return;
         }

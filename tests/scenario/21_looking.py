@@ -137,6 +137,17 @@ def the_access_log_can_be_json(stage):
 
 
 @scenario()
+def a_reload_may_change_the_log_format(stage):
+    drover = stage.web(plain(), workers=1, top={"threads": 1})
+    drover.get()
+    drover.write({**drover.config, "log_format": "json"})
+    drover.told("reload")
+    drover.get()  # perhaps in the same second
+    lines = until(lambda: len(drover.access_lines()) >= 2 and drover.access_lines(), lambda: drover.access_lines())
+    assert '"GET / HTTP/1.1" 200' in lines[0] and re.match(r"\d{4}-\d\d-\d\dT", json.loads(lines[-1])["time"]), lines
+
+
+@scenario()
 def usr1_reopens_the_access_log(stage):
     drover = stage.web(plain(), workers=1)
     path = drover.config["access_log"]
