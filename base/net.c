@@ -60,6 +60,8 @@ int net_listen(const struct address *address, int flags, int backlog)
             set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
         if (flags & NET_REUSEPORT)
             set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+        if (flags & NET_DEFER_ACCEPT)
+            set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
     }
     if (address->any.sa_family == AF_INET6)
         set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);

@@ -11,7 +11,13 @@
 
 #define NET_FDS_MAX 128 /* descriptors in one datagram */
 
-enum net_listen_flags { NET_REUSEPORT = 1, NET_REUSEADDR = 2, NET_BIND_ONLY = 4 };
+enum net_listen_flags {
+    NET_REUSEPORT = 1,
+    NET_REUSEADDR = 2,
+    NET_BIND_ONLY = 4,
+    NET_DEFER_ACCEPT =
+        8, /* TCP: accept finds a connection once its first bytes are there, or after about a second */
+};
 
 /* A bound (and, unless NET_BIND_ONLY, listening) socket, or -errno. A unix path that nobody listens on is
  * unlinked first; one that is alive, or is no socket, gives -EADDRINUSE. [::] is IPv6 only, so that it

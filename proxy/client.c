@@ -11,8 +11,12 @@
 #include "proxy/listener.h"
 #include "proxy/tunnel.h"
 
-#define CLIENT_TAG    0x434c4e54u
-#define LINGER_MS     2000
+#define CLIENT_TAG 0x434c4e54u
+#define LINGER_MS  2000
+
+/* Who asks once and wants the connection closed then has nothing more to say: when the answer is there within this time, the
+ * connection was never registered at all. */
+#define UNWATCHED_MS  20
 #define DRAIN_IDLE_MS 500 /* an idle connection stays so long when drover stops */
 
 static void on_task(struct task *task)
@@ -91,8 +95,16 @@ void client_open(struct proxy *proxy, struct listener *listener, int fd, const s
     deadline_start(&client->deadline, proxy->loop, config->timeouts.header);
     client_h1_advance(
         client); /* the first request is often there already: read before anything is registered */
-    if (client->state != CLIENT_CLOSED)
-        watch_open_stream(&client->watch, proxy->loop, fd, client_h1_event, client);
+    if (client->state == CLIENT_EXCHANGE && client->closes && client->body_is_done && !client->blocked)
+        deadline_start(&client->deadline, proxy->loop, UNWATCHED_MS);
+    else if (client->state != CLIENT_CLOSED)
+        client_watch(client);
+}
+
+void client_watch(struct client *client)
+{
+    if (!client->watch.open)
+        watch_open_stream(&client->watch, client->proxy->loop, client->fd, client_h1_event, client);
 }
 
 void client_close(struct client *client)
@@ -107,8 +119,9 @@ void client_close(struct client *client)
     if (client->tunnel)
         tunnel_client_closed(client->tunnel);
     deadline_stop(&client->deadline);
+    proxy->blocked_count -= client->blocked;
+    net_close(&client->fd); /* first: epoll has forgotten it then, and is asked in vain, which is cheaper */
     watch_close(&client->watch);
-    net_close(&client->fd);
     buffer_release(&client->in);
     buffer_release(&client->out);
     h1_body_fini(&client->body);
@@ -128,6 +141,7 @@ void client_linger(struct client *client)
         return;
     }
     client->state = CLIENT_LINGERING;
+    client_watch(client);
     net_shutdown_write(client->fd);
     buffer_release(&client->in);
     deadline_start(&client->deadline, client->proxy->loop, LINGER_MS);

@@ -45,6 +45,8 @@ struct client {
 };
 
 void client_open(struct proxy *proxy, struct listener *listener, int fd, const struct address *address);
+void client_watch(
+    struct client *client); /* its events are told from now on; harmless when they are already */
 void client_close(struct client *client);  /* at once; freed at the end of the turn */
 void client_linger(struct client *client); /* all is sent: close so that the client can read it */
 void client_drain(struct client *client);  /* drover stops: close when idle */

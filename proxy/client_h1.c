@@ -339,6 +339,10 @@ void client_h1_due(void *argument)
     case CLIENT_READING: client_h1_refuse_head(client, 408, "the head did not come in time"); return;
     case CLIENT_LINGERING: client_close(client); return;
     case CLIENT_EXCHANGE:
+        if (!client->watch.open) { /* it takes longer: its leaving is to be noticed */
+            client_watch(client);
+            return;
+        }
         if (client->blocked) {
             if (!client_h1_is_stuck(client))
                 return;

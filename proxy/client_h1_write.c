@@ -59,6 +59,7 @@ static void blocked(struct client *client)
     client->blocked = true;
     client->proxy->blocked_count++;
     watch_writes(&client->watch);
+    client_watch(client);
     made_progress(client);
 }
 
@@ -269,6 +270,7 @@ static struct client *give_up(struct client_stream *stream)
     struct client *client = client_of(stream);
 
     client->state = CLIENT_TUNNEL;
+    client_watch(client);
     deadline_stop(&client->deadline);
     task_cancel(&client->task);
     h1_body_fini(&client->body);
