@@ -3,6 +3,7 @@
 #   docker run -p 8000:8000 drover                                                    four demo workers
 #   docker run -p 8000:8000 -v ./drover.yaml:/etc/drover/drover.yaml:ro drover        yours
 #
+# A file of yours says `admin: 0.0.0.0:9900` where /health/worker shall be seen from outside; HEALTHCHECK needs no port.
 # deploy/compose/ has drover in front of another container, and with an app's workers in its own.
 FROM debian:bookworm-slim AS build
 WORKDIR /src

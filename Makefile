@@ -115,6 +115,7 @@ bench:
 
 install: drover
 	install -D -m 755 $(BUILD)/drover $(DESTDIR)$(PREFIX)/bin/drover
+	install -D -m 644 docs/drover.1 $(DESTDIR)$(PREFIX)/share/man/man1/drover.1
 
 clean:
 	rm -rf build drover

@@ -13,6 +13,8 @@
  * begin: needs_probe stands. */
 #include "balancer/policy.h"
 
+#include "base/log.h"
+
 bool backend_is_ejected(const struct backend *backend)
 {
     return atomic_load(&backend->ejected_until_us) != 0;
@@ -78,8 +80,11 @@ static void on_failure(const struct pool *pool, struct backend *backend, uint64_
     }
     if (fails < pool->config->max_fails)
         atomic_store(&backend->fails, ++fails);
-    if (fails >= pool->config->max_fails && !is_last(pool, backend))
+    if (fails >= pool->config->max_fails && !is_last(pool, backend)) {
         eject(pool, backend, now_us);
+        log_warning("%s (%s): ejected (failures: %u within %u ms), tried again every %u ms", backend->name,
+                    backend->authority, fails, pool->config->fail_timeout, pool->config->fail_timeout);
+    }
 }
 
 static void on_trial(const struct pool *pool, struct backend *backend, enum outcome outcome, uint64_t now_us)
@@ -92,6 +97,7 @@ static void on_trial(const struct pool *pool, struct backend *backend, enum outc
         if (pool->config->slow_start > 0)
             atomic_store(&backend->joined_us, now_us);
         atomic_store(&backend->ejected_until_us, 0);
+        log_info("%s (%s): answered its trial: no longer ejected", backend->name, backend->authority);
     }
     trial_end(backend);
 }

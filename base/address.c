@@ -93,14 +93,33 @@ static const struct in_addr *as_v4(const struct address *address)
     return NULL;
 }
 
+/* Every accepted connection's address is printed: inet_ntop goes by way of sprintf. */
+static size_t print_v4(const struct in_addr *v4, char *into)
+{
+    const uint8_t *bytes = (const uint8_t *)v4;
+    char *at = into;
+
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned byte = bytes[i];
+        if (byte >= 100)
+            *at++ = (char)('0' + byte / 100);
+        if (byte >= 10)
+            *at++ = (char)('0' + byte / 10 % 10);
+        *at++ = (char)('0' + byte % 10);
+        *at++ = '.';
+    }
+    *--at = '\0';
+    return (size_t)(at - into);
+}
+
 size_t address_print_ip(const struct address *address, char into[ADDRESS_TEXT])
 {
     const struct in_addr *v4 = as_v4(address);
     const char *text;
 
     if (v4)
-        text = inet_ntop(AF_INET, v4, into, ADDRESS_TEXT);
-    else if (address->any.sa_family == AF_INET6)
+        return print_v4(v4, into);
+    if (address->any.sa_family == AF_INET6)
         text = inet_ntop(AF_INET6, &address->v6.sin6_addr, into, ADDRESS_TEXT);
     else
         text = memcpy(into, "unix", 5);

@@ -4,8 +4,10 @@
 #include "base/net.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,6 +60,8 @@ int net_listen(const struct address *address, int flags, int backlog)
             set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
         if (flags & NET_REUSEPORT)
             set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+        if (flags & NET_DEFER_ACCEPT)
+            set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
     }
     if (address->any.sa_family == AF_INET6)
         set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
@@ -141,6 +145,13 @@ ssize_t net_writev(int fd, const struct iovec *parts, int count)
         written = sendmsg(fd, &message, MSG_NOSIGNAL);
     } while (written < 0 && errno == EINTR);
     return written < 0 ? -errno : written;
+}
+
+size_t net_unsent(int fd)
+{
+    int size = 0;
+
+    return ioctl(fd, SIOCOUTQ, &size) == 0 && size > 0 ? (size_t)size : 0;
 }
 
 void net_shutdown_write(int fd)

@@ -11,7 +11,13 @@
 
 #define NET_FDS_MAX 128 /* descriptors in one datagram */
 
-enum net_listen_flags { NET_REUSEPORT = 1, NET_REUSEADDR = 2, NET_BIND_ONLY = 4 };
+enum net_listen_flags {
+    NET_REUSEPORT = 1,
+    NET_REUSEADDR = 2,
+    NET_BIND_ONLY = 4,
+    NET_DEFER_ACCEPT =
+        8, /* TCP: accept finds a connection once its first bytes are there, or after about a second */
+};
 
 /* A bound (and, unless NET_BIND_ONLY, listening) socket, or -errno. A unix path that nobody listens on is
  * unlinked first; one that is alive, or is no socket, gives -EADDRINUSE. [::] is IPv6 only, so that it
@@ -23,6 +29,7 @@ int net_connect_result(int fd);                    /* 0 or -errno of a finished 
 ssize_t net_read(int fd, void *into, size_t room); /* > 0; 0 at the end; -errno (EINTR is retried here) */
 ssize_t net_write(int fd, const void *bytes, size_t size); /* > 0 or -errno; never SIGPIPE */
 ssize_t net_writev(int fd, const struct iovec *parts, int count);
+size_t net_unsent(int fd); /* bytes written that the peer has not taken yet */
 void net_shutdown_write(int fd);
 void net_close(int *fd); /* closes if >= 0, sets -1 */
 void net_reset(int *fd); /* closes with RST */

@@ -22,9 +22,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BATCH 256
+#define BATCH        256
 #define BUFFER_BYTES 4096
-#define SAMPLES_MAX (1u << 22)
+#define SAMPLES_MAX  (1u << 22)
 
 enum state { OPENING, ECHOING, STAYING };
 
@@ -39,14 +39,14 @@ struct peer {
 static struct {
     int poller;
     bool is_websocket, is_idle;
-    size_t size;                     /* of a message */
+    size_t size;                       /* of a message */
     unsigned char frame[BUFFER_BYTES]; /* masked, as sent */
     size_t frame_size;
-    unsigned char echo[BUFFER_BYTES];  /* unmasked, as it must come back */
+    unsigned char echo[BUFFER_BYTES]; /* unmasked, as it must come back */
     size_t echo_size;
     unsigned opened;
     uint64_t started_ns, messages, failures;
-    uint32_t *samples;               /* microseconds */
+    uint32_t *samples; /* microseconds */
     size_t sample_count;
 } load;
 
@@ -95,8 +95,9 @@ static void write_all(struct peer *peer, const void *bytes, size_t size)
 /* Blocking connect: over loopback it is the proxy's backlog that answers. */
 static void open_peer(struct peer *peer, unsigned port)
 {
-    static const char handshake[] = "GET /ws HTTP/1.1\r\nHost: bench.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    static const char handshake[] =
+        "GET /ws HTTP/1.1\r\nHost: bench.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     static const char get[] = "GET / HTTP/1.1\r\nHost: bench.test\r\n\r\n";
     struct sockaddr_in name = {
         .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
@@ -122,7 +123,8 @@ static void send_message(struct peer *peer)
 
 static void refuse(struct peer *peer, const char *why)
 {
-    fprintf(stderr, "ws_load: %s: %.*s\n", why, (int)(peer->used < 60 ? peer->used : 60), peer->bytes);
+    if (load.failures == 0) /* the others say the same */
+        fprintf(stderr, "ws_load: %s: %.*s\n", why, (int)(peer->used < 60 ? peer->used : 60), peer->bytes);
     load.failures++;
     peer->state = STAYING;
     peer->used = 0;
@@ -253,7 +255,9 @@ static void run_idle(const struct peer *peers, unsigned count)
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        fprintf(stderr, "use: ws_load echo PORT SOCKETS SECONDS BYTES | idle PORT CONNECTIONS | idle-ws PORT SOCKETS\n");
+        fprintf(
+            stderr,
+            "use: ws_load echo PORT SOCKETS SECONDS BYTES | idle PORT CONNECTIONS | idle-ws PORT SOCKETS\n");
         return 2;
     }
     bool is_echo = strcmp(argv[1], "echo") == 0;

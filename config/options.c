@@ -272,7 +272,8 @@ static const struct option top[] = {
     {"threads", .kind = OPTION_AUTO, .low = 1, .high = 64, TOP(threads), .preset = "auto",
      .help = "Threads that carry traffic. auto: the CPUs that the cgroup's quota and the affinity allow."},
     {"user", .kind = OPTION_USER, TOP(user),
-     .help = "What carries the traffic runs as this user when drover was started as root.",
+     .help = "What carries the traffic runs as this user when drover was started as root; workers have "
+             "`user` in their pool.",
      .example = "www-data"},
     {"listen", .kind = OPTION_LISTENERS, .section = &options_listen, .preset = "0.0.0.0:8000",
      .help = "Where clients connect: a list of addresses, or of maps for more. The environment variable PORT "

@@ -5,6 +5,7 @@
 #include "config/validate.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -93,6 +94,25 @@ static void check_pools(struct filling *filling)
                        SLOTS_AT_MOST, slots);
 }
 
+/* A top-level `user` is the engine's alone: who names one may well believe that the workers have it too. */
+static void check_users_as_root(struct filling *filling)
+{
+    const struct config *config = filling->config;
+    char key[KEY_PATH_MAX];
+
+    if (!config->user)
+        findings_warning(filling->findings, (struct place){0, 0}, "user",
+                         "not set: what carries the traffic runs as root");
+    for (unsigned i = 0; config->user && strcmp(config->user, "root") != 0 && i < config->pool_count; i++) {
+        const char *const keys[] = {"pools", config->pools[i].name, NULL};
+        if (config->pools[i].user || !config->pools[i].is_launched)
+            continue;
+        str_format(key, sizeof key, "pools.%s.user", config->pools[i].name);
+        findings_warning(filling->findings, place_of_key(filling->root, keys), key,
+                         "not set: these workers run as root (the top-level 'user' is not theirs)");
+    }
+}
+
 static void check_users(struct filling *filling)
 {
     const struct config *config = filling->config;
@@ -100,9 +120,7 @@ static void check_users(struct filling *filling)
     char key[KEY_PATH_MAX];
 
     if (geteuid() == 0) {
-        if (!config->user)
-            findings_warning(filling->findings, (struct place){0, 0}, "user",
-                             "not set: what carries the traffic runs as root");
+        check_users_as_root(filling);
         return;
     }
     if (config->user)

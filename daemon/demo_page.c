@@ -11,7 +11,7 @@
     "<!doctype html>\n"                                                                                      \
     "<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "                               \
     "content=\"width=device-width,initial-scale=1\">\n"                                                      \
-    "<title>drover: it works</title>\n"                                                                      \
+    "<title>drover: it works</title><link rel=\"icon\" href=\"data:,\">\n"                                   \
     "<style>\n"                                                                                              \
     ":root{color-scheme:light dark;--edge:#8884;--accent:#2a7de1}\n"                                         \
     "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}\n"             \
@@ -30,7 +30,8 @@
     "<p>This page came from worker <b id=\"name\">%s</b>, process %d, which has answered %llu "              \
     "requests.</p>\n"                                                                                        \
     "<section><h2>Who answers?</h2>\n"                                                                       \
-    "<div class=\"row\"><button id=\"ask\">Ask 40 times</button><button id=\"slow\">Ask for 8 slow "         \
+    "<p>The one with the least to do: a worker that holds your WebSocket below comes last.</p>\n"            \
+    "<div class=\"row\"><button id=\"ask\">Ask 40 times</button><button id=\"slow\">Ask for 6 slow "         \
     "answers at once</button><span id=\"took\"></span></div>\n"                                              \
     "<div class=\"bars\" id=\"bars\"></div></section>\n"                                                     \
     "<section><h2>WebSocket</h2>\n"                                                                          \
@@ -56,7 +57,7 @@
     "  count(answer.headers.get('x-worker')||'?')}));\n"                                                     \
     " $('took').textContent=Math.round(performance.now()-start)+' ms'}\n"                                    \
     "$('ask').onclick=()=>ask('/who',40);\n"                                                                 \
-    "$('slow').onclick=()=>ask('/slow?ms=1000',8);\n"                                                        \
+    "$('slow').onclick=()=>ask('/slow?ms=1000',6);\n"                                                        \
     "function note(box,text){$(box).textContent+=text+'\\n';$(box).scrollTop=$(box).scrollHeight}\n"         \
     "let socket;\n"                                                                                          \
     "function connect(){socket=new WebSocket((location.protocol==='https:'?'wss://':'ws://')+locatio"        \

@@ -70,7 +70,8 @@ static int open_sockets(struct listener *listener, unsigned count)
         return test;
     net_close(&test);
     for (unsigned i = 0; i < count; i++) {
-        int fd = net_listen(address, NET_REUSEADDR | (count > 1 ? NET_REUSEPORT : 0), BACKLOG);
+        int fd =
+            net_listen(address, NET_REUSEADDR | NET_DEFER_ACCEPT | (count > 1 ? NET_REUSEPORT : 0), BACKLOG);
         if (fd < 0)
             return fd;
         listener->sockets.fds[listener->sockets.count++] = fd;

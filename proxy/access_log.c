@@ -127,6 +127,7 @@ void access_log_move(struct access_log *log, int fd, enum log_format format)
     flush(log);
     know_descriptor(log, fd);
     log->format = format;
+    log->stamp[0] = '\0'; /* each format has its own */
 }
 
 /* --- lines --- */
@@ -195,11 +196,11 @@ static size_t put_text(char *line, size_t room, const struct access_record *reco
 {
     return str_format(
         line, room, "%.*s - - [%s] \"%.*s %s HTTP/1.%u\" %u %llu \"%s\" \"%s\" %s %.3f %.3f %u %s %.*s\n",
-        (int)record->client.size, record->client.at, stamp, (int)words->method.size, words->method.at, target,
-        record->minor, record->status, (unsigned long long)record->bytes_sent, referer, agent,
-        record->backend ? record->backend : "-", (double)record->duration_us / 1e6,
-        (double)record->wait_us / 1e6, record->tries, record->word, words->id.size ? (int)words->id.size : 1,
-        words->id.size ? words->id.at : "-");
+        (int)record->client.size, record->client.at, stamp, words->method.size ? (int)words->method.size : 1,
+        words->method.size ? words->method.at : "-", target, record->minor, record->status,
+        (unsigned long long)record->bytes_sent, referer, agent, record->backend ? record->backend : "-",
+        (double)record->duration_us / 1e6, (double)record->wait_us / 1e6, record->tries, record->word,
+        words->id.size ? (int)words->id.size : 1, words->id.size ? words->id.at : "-");
 }
 
 static size_t put_json(char *line, size_t room, const struct access_record *record, const char *stamp,

@@ -11,8 +11,12 @@
 #include "proxy/listener.h"
 #include "proxy/tunnel.h"
 
-#define CLIENT_TAG    0x434c4e54u
-#define LINGER_MS     2000
+#define CLIENT_TAG 0x434c4e54u
+#define LINGER_MS  2000
+
+/* Who asks once and wants the connection closed then has nothing more to say: when the answer is there within this time, the
+ * connection was never registered at all. */
+#define UNWATCHED_MS  20
 #define DRAIN_IDLE_MS 500 /* an idle connection stays so long when drover stops */
 
 static void on_task(struct task *task)
@@ -48,7 +52,7 @@ static void know_peer(struct client *client, const struct address *address)
 }
 
 static const char too_many[] =
-    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 31\r\n"
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 32\r\n"
     "Retry-After: 1\r\nConnection: close\r\n\r\n{\"error\":\"too_many_connections\"}";
 
 /* Over limits.connections: told so at once, and no worker is touched. The answer has to survive what the client has sent already, so what is there is
@@ -70,9 +74,10 @@ void client_open(struct proxy *proxy, struct listener *listener, int fd, const s
 {
     const struct config *config = proxy->snapshot->config;
     _Atomic uint32_t *connections = &proxy->options.slots->engines[proxy->options.column].connections;
+    uint32_t others = atomic_fetch_add(connections, 1);
     struct client *client;
 
-    if (atomic_fetch_add(connections, 1) >= config->limits.connections) {
+    if (others >= config->limits.connections || others >= proxy->connections_max) {
         atomic_fetch_sub(connections, 1);
         turn_away(proxy, listener->is_tls, fd);
         return;
@@ -97,8 +102,16 @@ void client_open(struct proxy *proxy, struct listener *listener, int fd, const s
         client_tls_open(client);
     else
         client_h1_advance(client);
-    if (client->state != CLIENT_CLOSED)
-        watch_open_stream(&client->watch, proxy->loop, fd, client_h1_event, client);
+    if (client->state == CLIENT_EXCHANGE && client->closes && client->body_is_done && !client->blocked)
+        deadline_start(&client->deadline, proxy->loop, UNWATCHED_MS);
+    else if (client->state != CLIENT_CLOSED)
+        client_watch(client);
+}
+
+void client_watch(struct client *client)
+{
+    if (!client->watch.open)
+        watch_open_stream(&client->watch, client->proxy->loop, client->fd, client_h1_event, client);
 }
 
 /* All that was to be said was said: TLS tells that from a connection that breaks off. */
@@ -121,8 +134,8 @@ void client_close(struct client *client)
     if (client->tunnel)
         tunnel_client_closed(client->tunnel);
     deadline_stop(&client->deadline);
-    net_close(
-        &client->fd); /* first: so epoll has forgotten it already, and is not asked to in a call of its own */
+    proxy->blocked_count -= client->blocked;
+    net_close(&client->fd); /* first: epoll has forgotten it then, and is asked in vain, which is cheaper */
     watch_close(&client->watch);
     buffer_release(&client->in);
     buffer_release(&client->out);
@@ -143,6 +156,7 @@ void client_linger(struct client *client)
         return;
     }
     client->state = CLIENT_LINGERING;
+    client_watch(client);
     client_shutdown_write(client);
     buffer_release(&client->in);
     deadline_start(&client->deadline, client->proxy->loop, LINGER_MS);

@@ -42,6 +42,8 @@ struct client {
     struct task task;         /* goes on in the next turn; frees at the end of one */
     bool readable, peer_closed, at_end, blocked;
     bool body_is_done, closes, is_chunked, response_has_no_body, response_is_whole, is_http10, advancing;
+    size_t kernel_holds; /* while blocked: of what we wrote, at the last look */
+    uint8_t looks_in_vain;
     uint32_t exchanges; /* so far */
 
     struct tls_stream *tls;            /* NULL: plain */
@@ -82,6 +84,8 @@ static inline void client_shutdown_write(struct client *client)
 }
 
 void client_open(struct proxy *proxy, struct listener *listener, int fd, const struct address *address);
+void client_watch(
+    struct client *client); /* its events are told from now on; harmless when they are already */
 void client_close(struct client *client);  /* at once; freed at the end of the turn */
 void client_linger(struct client *client); /* all is sent: close so that the client can read it */
 void client_drain(struct client *client);  /* drover stops: close when idle */
@@ -100,11 +104,13 @@ void client_h1_advance(struct client *client); /* does whatever can be done now 
 void client_h1_write(struct client *client);   /* sends what is unsent */
 void client_h1_event(evutil_socket_t fd, short what, void *argument);
 void client_h1_due(void *argument);
+bool client_h1_is_stuck(
+    struct client *client); /* has taken nothing for timeouts.send; else it is looked at again later */
 void client_h1_next(struct client *client); /* the exchange is over */
 
 /* client_h1_write.c: our own answers without an exchange */
 void client_h1_refuse_head(struct client *client, unsigned status, const char *why);
-void client_h1_page(struct client *client, const struct exposed_page *page);
-void client_h1_options(struct client *client);
+void client_h1_page(struct client *client, const struct head *head, const struct exposed_page *page);
+void client_h1_options(struct client *client, const struct head *head);
 
 #endif

@@ -56,7 +56,7 @@ static bool answer_exposed(struct client *client, const struct head *head)
     page = proxy_find_page(client->proxy, path);
     if (!page)
         return false;
-    client_h1_page(client, page);
+    client_h1_page(client, head, page);
     return true;
 }
 
@@ -68,7 +68,7 @@ static bool answer_options(struct client *client, const struct head *head)
 
     if (!left || !slice_to_u64(left->value, &number) || number > 0)
         return false;
-    client_h1_options(client);
+    client_h1_options(client, head);
     return true;
 }
 
@@ -111,10 +111,7 @@ static bool take_head(struct client *client)
     }
     switch (h1_read_request(head, buffer_slice(&client->in), &client->seen, &limits, &error)) {
     case H1_MORE: return false;
-    case H1_BAD:
-        count(&proxy->counters.requests, 1);
-        client_h1_refuse_head(client, error.status, error.why);
-        return false;
+    case H1_BAD: client_h1_refuse_head(client, error.status, error.why); return false;
     case H1_DONE: break;
     }
     client->seen = 0;
@@ -240,7 +237,7 @@ static void read_body(struct client *client)
 /* While an exchange goes on and its body is in: pipelined requests wait, and an end of the stream is noticed. */
 static void look_for_end(struct client *client)
 {
-    while (client->state == CLIENT_EXCHANGE && client->peer_closed && !client->at_end &&
+    while (client->state == CLIENT_EXCHANGE && client->readable && !client->at_end &&
            buffer_size(&client->in) < PIPELINE_MAX) {
         if (!fill(client, 4096) && !client->at_end)
             break;
@@ -287,7 +284,7 @@ void client_h1_advance(struct client *client)
         else
             break;
     }
-    if (client->state == CLIENT_EXCHANGE && client->body_is_done && client->peer_closed)
+    if (client->state == CLIENT_EXCHANGE && client->body_is_done && client->readable)
         look_for_end(client);
     if (client->state == CLIENT_LINGERING)
         throw_away(client);
@@ -349,7 +346,13 @@ void client_h1_due(void *argument)
     case CLIENT_READING: client_h1_refuse_head(client, 408, "the head did not come in time"); return;
     case CLIENT_LINGERING: client_close(client); return;
     case CLIENT_EXCHANGE:
+        if (!client->watch.open) { /* it takes longer: its leaving is to be noticed */
+            client_watch(client);
+            return;
+        }
         if (client->blocked) {
+            if (!client_h1_is_stuck(client))
+                return;
             if (client->stream.exchange)
                 client->stream.exchange->failure = FAILURE_SLOW_CLIENT;
             client_close(client);

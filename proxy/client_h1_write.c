@@ -10,6 +10,7 @@
 #include "proxy/client.h"
 #include "proxy/rewrite.h"
 
+#define SEND_LOOKS 4 /* within timeouts.send */
 #define WRITE_THROUGH_MIN                                                                                    \
     (16 * 1024) /* pieces from here on are written from where they lie; smaller ones are collected */
 
@@ -20,13 +21,46 @@ static struct client *client_of(const struct client_stream *stream)
 
 /* --- bytes out --- */
 
+/* What the client takes out of the kernel's buffer is progress too, and there may be megabytes in it before we are told
+ * of room: so we look. */
+static void await_client(struct client *client)
+{
+    unsigned timeout_ms = client->proxy->snapshot->config->timeouts.send;
+
+    deadline_start(&client->deadline, client->proxy->loop, timeout_ms ? timeout_ms / SEND_LOOKS + 1 : 0);
+}
+
+static void made_progress(struct client *client)
+{
+    client->kernel_holds = SIZE_MAX;
+    client->looks_in_vain = 1; /* the first one has nothing to compare with */
+    await_client(client);
+}
+
+bool client_h1_is_stuck(struct client *client)
+{
+    size_t holds = net_unsent(client->fd);
+
+    if (holds < client->kernel_holds && client->kernel_holds != SIZE_MAX)
+        client->looks_in_vain = 0;
+    else if (client->kernel_holds != SIZE_MAX)
+        client->looks_in_vain++;
+    client->kernel_holds = holds;
+    if (client->looks_in_vain >= SEND_LOOKS)
+        return true;
+    await_client(client);
+    return false;
+}
+
 static void blocked(struct client *client)
 {
     if (client->blocked)
         return;
     client->blocked = true;
+    client->proxy->blocked_count++;
     watch_writes(&client->watch);
-    deadline_start(&client->deadline, client->proxy->loop, client->proxy->snapshot->config->timeouts.send);
+    client_watch(client);
+    made_progress(client);
 }
 
 static void unblocked(struct client *client)
@@ -34,6 +68,7 @@ static void unblocked(struct client *client)
     if (!client->blocked)
         return;
     client->blocked = false;
+    client->proxy->blocked_count--;
     deadline_stop(&client->deadline);
     if (client->state == CLIENT_EXCHANGE && !client->body_is_done)
         deadline_start(&client->deadline, client->proxy->loop,
@@ -64,9 +99,8 @@ static bool push(struct client *client)
             return false;
         }
         buffer_consume(&client->out, (size_t)wrote);
-        if (client->blocked) /* progress: the time starts anew */
-            deadline_start(&client->deadline, client->proxy->loop,
-                           client->proxy->snapshot->config->timeouts.send);
+        if (client->blocked)
+            made_progress(client);
     }
     unblocked(client);
     return true;
@@ -236,6 +270,7 @@ static struct client *give_up(struct client_stream *stream)
     struct client *client = client_of(stream);
 
     client->state = CLIENT_TUNNEL;
+    client_watch(client);
     deadline_stop(&client->deadline);
     task_cancel(&client->task);
     h1_body_fini(&client->body);
@@ -290,11 +325,36 @@ static void answer(struct client_stream *stream, unsigned status, const char *wo
     whole(client);
 }
 
-/* A head that is refused has no exchange: the log has a line of its own for it. */
-void client_h1_refuse_head(struct client *client, unsigned status, const char *why)
+/* What is answered without an exchange has its line in the log, too. `head`: NULL when it could not be read; of it only the line is taken, nothing else
+ * has been checked for the log. */
+static void log_own(struct client *client, const struct head *head, unsigned status, size_t size,
+                    const char *word)
 {
     struct proxy *proxy = client->proxy;
+    struct access_record record = {.wall_us = clock_wall_us(),
+                                   .client = {client->peer.ip, client->peer.ip_size},
+                                   .head = {"", 0},
+                                   .minor = head ? head->minor : 1,
+                                   .status = status,
+                                   .bytes_sent = size,
+                                   .word = word};
 
+    count(&proxy->counters.requests, 1);
+    count(status < 400   ? &proxy->counters.responses_2xx
+          : status < 500 ? &proxy->counters.responses_4xx
+                         : &proxy->counters.responses_5xx,
+          1);
+    if (!proxy->log_is_on)
+        return;
+    if (head) {
+        const char *end = head->target.at + head->target.size;
+        record.head = (struct slice){head->method_text.at, (size_t)(end - head->method_text.at)};
+    }
+    access_log_write(proxy->log, &record);
+}
+
+void client_h1_refuse_head(struct client *client, unsigned status, const char *why)
+{
     client->state = CLIENT_EXCHANGE;
     client->closes = client->readable =
         true; /* whatever else it sends is read and thrown away: it can read the answer */
@@ -302,34 +362,27 @@ void client_h1_refuse_head(struct client *client, unsigned status, const char *w
     client->body_is_done = true;
     buffer_release(&client->in);
     put_error(client, status, why, true, false);
-    count(status < 500 ? &proxy->counters.responses_4xx : &proxy->counters.responses_5xx, 1);
-    if (proxy->log_is_on) {
-        struct access_record record = {.wall_us = clock_wall_us(),
-                                       .client = {client->peer.ip, client->peer.ip_size},
-                                       .head = {"", 0},
-                                       .minor = 1,
-                                       .status = status,
-                                       .word = status == 408 ? "client_timeout" : "bad_request"};
-        access_log_write(proxy->log, &record);
-    }
+    log_own(client, NULL, status, 0, status == 408 ? "client_timeout" : "bad_request");
     whole(client);
 }
 
-void client_h1_page(struct client *client, const struct exposed_page *page)
+void client_h1_page(struct client *client, const struct head *head, const struct exposed_page *page)
 {
     if (!client->body_is_done)
         client->closes = true;
     put_own_head(client, page->status, "application/json", page->size, "Cache-Control: no-store\r\n");
     if (!client->response_has_no_body)
         buffer_append(&client->out, page->body, page->size);
+    log_own(client, head, page->status, client->response_has_no_body ? 0 : page->size, "-");
     whole(client);
 }
 
-void client_h1_options(struct client *client)
+void client_h1_options(struct client *client, const struct head *head)
 {
     if (!client->body_is_done)
         client->closes = true;
     put_own_head(client, 200, NULL, 0, "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n");
+    log_own(client, head, 200, 0, "-");
     whole(client);
 }
 

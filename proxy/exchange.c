@@ -110,6 +110,7 @@ void exchange_refuse(struct exchange *exchange, enum failure failure)
 
     exchange->failure = failure;
     exchange_leave_queue(exchange);
+    deadline_stop(&exchange->deadline);
     if (exchange->link)
         link_cancel(exchange->link);
     if (exchange->state >= EXCHANGE_RELAYING || failures[failure].status == 0) {
@@ -123,29 +124,45 @@ void exchange_refuse(struct exchange *exchange, enum failure failure)
 
 /* --- a place, a link --- */
 
-static bool may_use_idle_link(const struct exchange *exchange, const struct backend *backend)
-{
-    return atomic_load_explicit(&backend->stale_streak, memory_order_relaxed) < 3 && !exchange->is_websocket;
-}
-
 #define UNSAFE_REUSE_US                                                                                      \
     200000 /* a request that is never sent twice travels on a link used within this, or on a fresh one */
+#define STALE_STREAK 3
+#define STALE_REST_US                                                                                        \
+    5000000 /* a worker whose links were stale gets fresh ones only for so long; then one is tried */
+
+/* Until it was sent, or dropped because it is large, any body may turn out not to be held to its end. */
+static bool may_be_sent_twice(const struct exchange *exchange)
+{
+    return method_is_idempotent(exchange->method) && exchange->body_is_held &&
+           (exchange->body_is_whole ||
+            (exchange->framing == FRAMING_LENGTH && exchange->content_length <= WATER_HIGH));
+}
+
+static bool may_use_idle_link(const struct exchange *exchange, const struct backend *backend)
+{
+    if (exchange->is_websocket || exchange->failure == FAILURE_STALE)
+        return false;
+    if (atomic_load_explicit(&backend->stale_streak, memory_order_relaxed) < STALE_STREAK)
+        return true;
+    return may_be_sent_twice(exchange) &&
+           clock_us() - atomic_load_explicit(&backend->stale_us, memory_order_relaxed) > STALE_REST_US;
+}
 
 void exchange_start(struct exchange *exchange, struct place *place)
 {
     struct proxy *proxy = exchange->proxy;
     struct link *link = NULL;
     enum failure failure = FAILURE_NONE;
-    bool safe = method_is_idempotent(exchange->method) && exchange->body_is_held;
 
     exchange_enter(exchange, EXCHANGE_CONNECTING);
     if (exchange->backend)
         backend_unref(&exchange->backend);
     exchange->backend = backend_ref(place->backend);
-    exchange->tries++;
+    if (exchange->tries++ == 0)
+        exchange->first_us = clock_us();
     exchange->wrote = false;
-    if (exchange->failure != FAILURE_STALE && may_use_idle_link(exchange, place->backend))
-        link = link_reuse(proxy, place, safe ? UINT64_MAX : UNSAFE_REUSE_US);
+    if (may_use_idle_link(exchange, place->backend))
+        link = link_reuse(proxy, place, may_be_sent_twice(exchange) ? UINT64_MAX : UNSAFE_REUSE_US);
     if (!link)
         link = link_open(proxy, place, &failure);
     if (!link) {
@@ -175,7 +192,6 @@ void exchange_dispatch(struct exchange *exchange)
         rewrite_close_request(&exchange->head, exchange->framing, exchange->content_length);
         exchange->head_is_closed = true;
     }
-    exchange->dispatched_us = clock_us();
     if (pool_take(exchange->pool, &pick, &place) == PICK_TAKEN)
         exchange_start(exchange, &place);
     else
@@ -212,7 +228,7 @@ static enum retry_answer decide_retry(const struct exchange *exchange, enum fail
         .retries = exchange->retries,
         .retries_max = exchange->pool->config->retries,
         .tries = exchange->tries,
-        .age_ms = (clock_us() - exchange->opened_us) / 1000,
+        .age_ms = (clock_us() - exchange->first_us) / 1000,
         .age_max_ms = exchange->snapshot->config->timeouts.response,
     };
 
@@ -221,17 +237,20 @@ static enum retry_answer decide_retry(const struct exchange *exchange, enum fail
 }
 
 /* Who ends the connection under a request has perhaps died of it. Two are enough: true when this is the second (RFC 9110 section 9.2.2 leaves it to us
- * how often). A stale link counts only when its worker has exited. */
+ * how often). A stale link counts only when its worker has exited; a worker that dies may end two of its links under the same request. */
 static bool ends_connections(struct exchange *exchange, enum failure failure)
 {
-    bool first_is_proven = exchange->suspect && (exchange->suspect_broke || exchange->suspect->closed);
+    bool is_another = exchange->suspect && exchange->suspect != exchange->backend;
+    bool first_is_proven = is_another && (exchange->suspect_broke || exchange->suspect->closed);
     bool broke = failure == FAILURE_CLOSED;
 
     if (!exchange->wrote || (!broke && failure != FAILURE_STALE))
         return false;
     if (first_is_proven && broke)
         return true;
-    if (!exchange->suspect) {
+    if (!exchange->suspect || broke) {
+        if (exchange->suspect)
+            backend_unref(&exchange->suspect);
         exchange->suspect = backend_ref(exchange->backend);
         exchange->suspect_broke = broke;
     }
@@ -251,6 +270,32 @@ static void remember_tried(struct exchange *exchange)
         exchange->tried[exchange->tried_count++] = backend_ref(exchange->backend);
 }
 
+unsigned exchange_response_ms(const struct exchange *exchange)
+{
+    unsigned whole_ms = exchange->snapshot->config->timeouts.response;
+    unsigned step_ms = whole_ms / 16 + 1; /* few different durations: each has a list */
+    uint64_t age_ms = exchange->tries > 1 ? (clock_us() - exchange->first_us) / 1000 : 0;
+    uint64_t steps = age_ms / step_ms;
+
+    if (steps == 0)
+        return whole_ms;
+    return steps * step_ms < whole_ms ? whole_ms - (unsigned)(steps * step_ms) : 1;
+}
+
+/* Draws on the budget, unless the worker has exited. False: not, or not yet: a link tells of a worker's death a moment before its exit is noticed. */
+static bool draw_retry(struct exchange *exchange)
+{
+    if (exchange->backend->is_worker && exchange->backend->closed)
+        return true;
+    if (pool_may_retry(exchange->pool, clock_us()))
+        return true;
+    if (exchange->backend->is_worker)
+        exchange_await_exit(exchange);
+    else
+        exchange_refuse(exchange, exchange->failure);
+    return false;
+}
+
 /* The link has ended and its place is released; no byte of a final response has come. */
 void exchange_on_failure(struct exchange *exchange, enum failure failure)
 {
@@ -260,18 +305,20 @@ void exchange_on_failure(struct exchange *exchange, enum failure failure)
         exchange_refuse(exchange, failure);
         return;
     }
-    if (ends_connections(exchange, failure)) {
+    if (ends_connections(exchange, failure))
         exchange_refuse(exchange, failure);
-        return;
-    }
-    switch (decide_retry(exchange, failure)) {
-    case RETRY_NO: exchange_refuse(exchange, failure); return;
+    else
+        exchange_try_again(exchange);
+}
+
+void exchange_try_again(struct exchange *exchange)
+{
+    switch (decide_retry(exchange, exchange->failure)) {
+    case RETRY_NO: exchange_refuse(exchange, exchange->failure); return;
     case RETRY_FREE: break;
     case RETRY_COUNTED:
-        if (!pool_may_retry(exchange->pool, clock_us())) {
-            exchange_refuse(exchange, failure);
+        if (!draw_retry(exchange))
             return;
-        }
         exchange->retries++;
         remember_tried(exchange);
         break;
@@ -281,7 +328,7 @@ void exchange_on_failure(struct exchange *exchange, enum failure failure)
         break;
     }
     if (exchange->tried_count && !another_may_come(exchange)) {
-        exchange_refuse(exchange, failure);
+        exchange_refuse(exchange, exchange->failure);
         return;
     }
     count(&exchange->proxy->counters.retries, 1);
@@ -361,13 +408,10 @@ static bool wants_json(const struct head *head)
     return !accept || !memmem(accept->value.at, accept->value.size, "text/html", 9);
 }
 
-static bool collects_first(const struct route_config *route, const struct pool_config *pool,
-                           const struct head *head)
+static bool is_buffered(const struct route_config *route, const struct pool_config *pool)
 {
     enum buffering buffering = route->buffering != BUFFERING_INHERIT ? route->buffering : pool->buffering;
 
-    if (!head_has_body(head))
-        return false;
     if (buffering == BUFFERING_AUTO)
         return pool->concurrency > 0;
     return buffering == BUFFERING_ON;
@@ -424,7 +468,8 @@ struct exchange *exchange_open(struct proxy *proxy, struct client_stream *stream
     }
     exchange->pool = exchange->snapshot->pools[route->pool];
     pool_count_request(exchange->pool, proxy->options.index);
-    exchange->collects = collects_first(route, exchange->pool->config, head);
+    exchange->is_buffered = is_buffered(route, exchange->pool->config);
+    exchange->collects = exchange->is_buffered && head_has_body(head);
     take_websocket(exchange, head);
     exchange->real_size =
         (uint8_t)rewrite_request(&exchange->head, head, peer, config, exchange->is_websocket,
@@ -481,7 +526,8 @@ void exchange_log(struct exchange *exchange)
         .head = buffer_slice(&exchange->head),
         .minor = exchange->minor,
         .status = exchange->status,
-        .bytes_sent = exchange->sent,
+        .bytes_sent =
+            exchange->sent - (exchange->response_spool ? spool_unread(exchange->response_spool) : 0),
         .bytes_received = exchange->received,
         .pool = exchange->pool ? exchange->pool->config->name : NULL,
         .backend = exchange->backend ? exchange->backend->name : NULL,

@@ -42,7 +42,7 @@ struct peer {
     uint8_t ip_size;
     bool is_trusted; /* its X-Forwarded-* are believed */
     bool is_tls;
-    const char *port_text; /* of the listener, for X-Forwarded-Port */
+    const char *port_text; /* of the listener, for X-Forwarded-Port; empty: a unix socket's */
 };
 
 enum exchange_state {
@@ -77,6 +77,7 @@ struct exchange {
     struct spool *spool; /* what follows `body`, when it is collected and large */
     bool body_is_held;   /* all of it is still here */
     bool body_is_whole;  /* the client has sent its end */
+    bool is_buffered;    /* by route or pool: requests whole, responses ahead of a slow client in a file */
     bool collects;
     bool wrote; /* to the present link, any byte */
 
@@ -100,8 +101,10 @@ struct exchange {
     struct backend *backend; /* the last one asked */
     struct backend *suspect; /* who ended its connection under this request: did it die of it? */
     bool suspect_broke;      /* on a fresh link, which proves more than a stale one */
-    uint64_t opened_us, wall_us, waited_us, dispatched_us;
-    struct deadline deadline; /* in the queue */
+    uint64_t opened_us, wall_us, waited_us;
+    uint64_t first_us;        /* its first try: timeouts.response bounds all of them together */
+    uint64_t exit_awaited_us; /* since when */
+    struct deadline deadline; /* in the queue, or until a worker's exit is noticed */
     struct task free_task;
 };
 
@@ -134,6 +137,8 @@ bool exchange_awaits_client(
 void exchange_on_interim(struct exchange *exchange, const struct head *head);
 /* False: this head cannot be relayed (an unasked 101): FAILURE_UNREADABLE. On a 101 the exchange has ended and the link is the tunnel's. */
 bool exchange_on_head(struct exchange *exchange, const struct head *head);
+/* What is left of timeouts.response for this try; 0: no bound. */
+unsigned exchange_response_ms(const struct exchange *exchange);
 bool exchange_on_data(struct exchange *exchange,
                       struct slice data); /* false: the client is slow, read no more until link_resume */
 void exchange_on_end(struct exchange *exchange, struct slice trailers);
@@ -143,6 +148,7 @@ void exchange_on_failure(struct exchange *exchange,
 /* exchange.c, for its other parts only. */
 void exchange_enter(struct exchange *exchange, enum exchange_state next);
 void exchange_dispatch(struct exchange *exchange);
+void exchange_try_again(struct exchange *exchange);                  /* after `failure`, or not */
 void exchange_start(struct exchange *exchange, struct place *place); /* a place is held: on with it */
 void exchange_refuse(struct exchange *exchange, enum failure failure);
 void exchange_finish(struct exchange *exchange);
@@ -154,5 +160,7 @@ void exchange_becomes_tunnel(struct exchange *exchange); /* ends it; the tunnel 
 void exchange_join_queue(struct exchange *exchange, const struct pick *pick);
 void exchange_leave_queue(struct exchange *exchange);
 void exchange_on_wait_due(void *argument);
+/* Nothing happens until its worker's exit is noticed, which exchange_try_again follows, or it is refused. */
+void exchange_await_exit(struct exchange *exchange);
 
 #endif

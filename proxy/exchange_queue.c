@@ -4,6 +4,7 @@
 #include "proxy/exchange.h"
 
 #define EXIT_NOTICE_MS 500
+#define EXIT_LOOK_MS   10
 
 /* A place in the queue. It outlives its exchange while a granted place is on its way in the message. */
 struct wait {
@@ -43,9 +44,24 @@ static bool waits_for_replacement(const struct exchange *exchange)
     return exchange->failure != FAILURE_NONE && exchange->backend && exchange->backend->closed;
 }
 
-void exchange_on_wait_due(void *argument)
+void exchange_await_exit(struct exchange *exchange)
 {
-    struct exchange *exchange = argument;
+    exchange->exit_awaited_us = clock_us();
+    deadline_start(&exchange->deadline, exchange->proxy->loop, EXIT_LOOK_MS);
+}
+
+static void look_for_exit(struct exchange *exchange)
+{
+    if (exchange->backend->closed)
+        exchange_try_again(exchange);
+    else if (clock_us() - exchange->exit_awaited_us >= EXIT_NOTICE_MS * UINT64_C(1000))
+        exchange_refuse(exchange, exchange->failure);
+    else
+        deadline_start(&exchange->deadline, exchange->proxy->loop, EXIT_LOOK_MS);
+}
+
+static void on_queue_timeout(struct exchange *exchange)
+{
     enum failure failure = why_no_place(exchange);
     uint64_t waited_ms = (clock_us() - exchange->wait->waiter.since_us) / 1000;
     unsigned timeout_ms = exchange->pool->config->queue_timeout;
@@ -60,6 +76,16 @@ void exchange_on_wait_due(void *argument)
     if (failure == FAILURE_NO_WORKER)
         count(&exchange->proxy->counters.no_worker, 1);
     exchange_refuse(exchange, failure);
+}
+
+void exchange_on_wait_due(void *argument)
+{
+    struct exchange *exchange = argument;
+
+    if (exchange->wait)
+        on_queue_timeout(exchange);
+    else
+        look_for_exit(exchange);
 }
 
 /* The message with a granted place has come, on the exchange's loop. */

@@ -81,14 +81,6 @@ static void on_spool_progress(void *argument)
     exchange_pump(exchange);
 }
 
-static bool may_spool(const struct exchange *exchange)
-{
-    const struct pool_config *pool = exchange->pool->config;
-
-    return pool->buffering == BUFFERING_ON || (pool->buffering == BUFFERING_AUTO && pool->concurrency > 0) ||
-           exchange->collects;
-}
-
 static bool may_append(const struct exchange *exchange)
 {
     return !spool_is_congested(exchange->response_spool) &&
@@ -139,7 +131,7 @@ bool exchange_on_data(struct exchange *exchange, struct slice data)
     ops->flush(exchange->stream);
     if (exchange->state == EXCHANGE_DONE)
         return false;
-    return ops->unsent(exchange->stream) < WATER_HIGH || (may_spool(exchange) && open_spool(exchange));
+    return ops->unsent(exchange->stream) < WATER_HIGH || (exchange->is_buffered && open_spool(exchange));
 }
 
 static void end_response(struct exchange *exchange, struct slice trailers)

@@ -24,7 +24,7 @@ static void on_task(struct task *task)
 static void on_connected(struct link *link)
 {
     link->state = LINK_OPEN;
-    link_await(link, link->proxy->snapshot->config->timeouts.response);
+    link_await(link, exchange_response_ms(link->exchange));
 }
 
 /* Told to the pool and, unless nobody is left to tell, to the exchange; the link is closed first, so that its place is free. */
@@ -55,20 +55,23 @@ static enum failure failure_of_end(const struct link *link)
 static void count_stale(struct link *link)
 {
     count(&link->proxy->counters.links_stale, 1);
+    atomic_store_explicit(&link->backend->stale_us, clock_us(), memory_order_relaxed);
     atomic_fetch_add_explicit(&link->backend->stale_streak, 1, memory_order_relaxed);
 }
 
-/* The response time-out blames the worker only when it gave no head to anybody meanwhile: one slow query is not a sick worker. */
+/* The response time-out blames the worker only when it had all of it and gave no head to anybody meanwhile: one slow query is not a sick worker. */
 static void on_response_timeout(struct link *link)
 {
     bool answers_others = atomic_load_explicit(&link->backend->head_us, memory_order_relaxed) > link->sent_us;
+    bool had_it_all = link->timeout_ms >= link->proxy->snapshot->config->timeouts.response ||
+                      (link->exchange && !exchange_request_is_sent(link->exchange));
     struct exchange *exchange = link->exchange;
 
     if (exchange && exchange_awaits_client(exchange)) { /* which has a time-out of its own: body */
         link_await(link, link->timeout_ms);
         return;
     }
-    if (!answers_others || !exchange) {
+    if ((!answers_others && had_it_all) || !exchange) {
         fail(link, FAILURE_RESPONSE_TIMEOUT);
         return;
     }
@@ -122,6 +125,12 @@ static void on_idle_event(struct link *link, short what)
     link_close(&link); /* a byte nobody asked for is never given to another request */
 }
 
+static void fail_stale(struct link *link)
+{
+    count_stale(link);
+    fail(link, FAILURE_STALE);
+}
+
 static void on_event(evutil_socket_t fd, short what, void *argument)
 {
     struct link *link = tagged(argument, LINK_TAG);
@@ -131,6 +140,12 @@ static void on_event(evutil_socket_t fd, short what, void *argument)
         link->peer_closed = true;
     if (what & EV_READ)
         link->readable = true;
+    if ((what & EV_CLOSED) && link->state == LINK_OPEN && link->is_reused &&
+        link->taken_turn == loop_turns(link->proxy->loop)) {
+        /* Closed before this turn's request was written: what it said at last is no answer to that. */
+        fail_stale(link);
+        return;
+    }
     switch (link->state) {
     case LINK_TUNNEL: tunnel_on_link(link->tunnel, what); return;
     case LINK_IDLE: on_idle_event(link, what); return;
@@ -206,10 +221,10 @@ struct link *link_reuse(struct proxy *proxy, struct place *place, uint64_t used_
     place->backend = NULL;
     link->state = LINK_OPEN;
     link->is_reused = true;
-    link->has_answered = link->head_is_done = link->paused = link->keeps_alive = link->broken_for_writing =
-        false;
+    link->taken_turn = loop_turns(proxy->loop);
+    link->has_answered = link->reads_large = link->head_is_done = link->paused = link->keeps_alive =
+        link->broken_for_writing = false;
     link->seen = 0;
-    link_await(link, proxy->snapshot->config->timeouts.response);
     count(&proxy->counters.links_reused, 1);
     return link;
 }
@@ -218,6 +233,8 @@ void link_attach(struct link *link, struct exchange *exchange)
 {
     link->exchange = exchange;
     exchange->link = link;
+    if (link->state == LINK_OPEN)
+        link_await(link, exchange_response_ms(exchange));
 }
 
 /* --- writing --- */
@@ -229,7 +246,7 @@ static void on_write_error(struct link *link, ssize_t error)
         return;
     }
     if (!link->exchange->wrote && link->is_reused) { /* whatever it said is no answer to this request */
-        link_fail_end(link);
+        fail_stale(link);
         return;
     }
     /* The worker may have answered before it closed: what it said is read first. */
@@ -245,11 +262,21 @@ static void wrote(struct link *link, size_t size)
     exchange_sent(exchange, size);
     if (link->state == LINK_CONNECTING)
         on_connected(link);
-    else if (!link->head_is_done && link->deadline.due_us) /* an upload that goes on is no slow answer */
-        link_await(link, link->timeout_ms);
+    else if (!link->head_is_done && link->deadline.list) /* an upload that goes on is no slow answer */
+        link_await(link, exchange_response_ms(exchange));
     if (exchange->state == EXCHANGE_CONNECTING)
         exchange_enter(exchange, EXCHANGE_SENDING);
     link->sent_us = clock_us();
+}
+
+/* The worker takes nothing at present: timeouts.send, from the last byte that it took. */
+static void await_room(struct link *link)
+{
+    unsigned send_ms = link->proxy->snapshot->config->timeouts.send;
+
+    if (link->state == LINK_OPEN && !link->head_is_done && send_ms &&
+        (!deadline_is_running(&link->deadline) || send_ms < link->timeout_ms))
+        link_await(link, send_ms);
 }
 
 void link_send(struct link *link)
@@ -271,6 +298,7 @@ void link_send(struct link *link)
         done = part_count == 1 ? net_write(link->fd, parts[0].iov_base, size)
                                : net_writev(link->fd, parts, (int)part_count);
         if (done == -EAGAIN || done == -ENOTCONN) {
+            await_room(link);
             watch_writes(&link->watch);
             return;
         }
@@ -354,8 +382,8 @@ void link_close(struct link **owner)
     deadline_stop(&link->deadline);
     list_remove(&link->idle_node);
     list_remove(&link->node);
-    net_close(&link->fd); /* first, as in client_close */
     watch_close(&link->watch);
+    net_close(&link->fd);
     buffer_release(&link->in);
     h1_body_fini(&link->body);
     if (link->place.backend)

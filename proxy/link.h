@@ -32,10 +32,11 @@ struct link {
     struct deadline deadline; /* connect, response, stall or idle: by state */
     struct task task;         /* goes on reading in the next turn; frees at the end of one */
     uint64_t last_used_us;
+    uint64_t taken_turn; /* of the loop, when a request came to it again */
     uint64_t sent_us;    /* when the request had been written: is the backend dead or one query slow? */
     unsigned timeout_ms; /* of `deadline` */
     bool has_answered;   /* the present request, a byte */
-    bool is_reused, readable, peer_closed, paused, head_is_done, keeps_alive, broken_for_writing;
+    bool is_reused, readable, peer_closed, paused, head_is_done, keeps_alive, reads_large, broken_for_writing;
 };
 
 /* Both take the place over. NULL: no link, *failure says why, and the place is the caller's still. */

@@ -186,13 +186,20 @@ static void on_end_of_stream(struct link *link, ssize_t got)
         link_fail_end(link);
 }
 
+static size_t room_for(const struct link *link)
+{
+    if (!link->head_is_done)
+        return READ_HEAD_ROOM;
+    return link->reads_large && link->proxy->blocked_count < SLOW_CLIENTS ? READ_LARGE_ROOM : READ_BODY_ROOM;
+}
+
 /* Reads until there is nothing, or it is another's turn, or the client is slow. */
 void link_h1_read(struct link *link)
 {
     size_t turn = 0;
 
     while (link->exchange && !link->paused && (link->readable || link->peer_closed)) {
-        size_t room = link->head_is_done ? READ_BODY_ROOM : READ_HEAD_ROOM;
+        size_t room = room_for(link);
         struct exchange *exchange = link->exchange;
         ssize_t got;
         if (turn >= TURN_BYTES_MAX) {
@@ -211,6 +218,7 @@ void link_h1_read(struct link *link)
         buffer_commit(&link->in, (size_t)got);
         link->has_answered = true;
         link->readable = (size_t)got == room;
+        link->reads_large = link->reads_large || got == READ_BODY_ROOM;
         turn += (size_t)got;
         if (link->state == LINK_CONNECTING) /* it answered before it took a byte */
             link->state = LINK_OPEN;

@@ -112,7 +112,8 @@ void listener_start(struct proxy *proxy, const struct listen_config *config, str
     listener->proxy = proxy;
     listener->fd = fd;
     listener->address = config->address;
-    str_format(listener->port_text, sizeof listener->port_text, "%u", address_port(&config->address));
+    if (!address_is_unix(&config->address))
+        str_format(listener->port_text, sizeof listener->port_text, "%u", address_port(&config->address));
     deadline_init(&listener->pause, on_pause_over, listener);
     list_push_back(&proxy->listeners, &listener->node);
     listener_adopt(listener, config, owner);

@@ -12,8 +12,12 @@
 #include "proxy/access_log.h"
 #include "proxy/proxy.h"
 
-#define READ_HEAD_ROOM (16 * 1024)  /* one read while a head is expected */
-#define READ_BODY_ROOM (64 * 1024)  /* one read while a body is relayed */
+#define READ_HEAD_ROOM (16 * 1024) /* one read while a head is expected */
+#define READ_BODY_ROOM (64 * 1024) /* one read while a body is relayed */
+#define READ_LARGE_ROOM                                                                                      \
+    (256 * 1024) /* the same from a worker that fills READ_BODY_ROOM, while clients keep pace */
+#define SLOW_CLIENTS                                                                                         \
+    64 /* this many that do not: nothing is read in large pieces, which would be kept for each */
 #define WATER_HIGH     (64 * 1024)  /* the source is paused above */
 #define WATER_LOW      (16 * 1024)  /* and resumed below */
 #define TURN_BYTES_MAX (512 * 1024) /* of one connection in one turn; the rest waits for the next */
@@ -34,6 +38,8 @@ struct proxy {
     unsigned deferred_handshakes;  /* that wait for a turn of their own */
     unsigned handshakes_this_turn; /* of... */
     uint64_t handshake_turn;
+    unsigned blocked_count;      /* clients whose socket is full */
+    unsigned connections_max;    /* what the limit of open files allows, of the whole engine */
     struct list idle[SLOTS_MAX]; /* idle links by their backend's slot, newest first */
     struct list links;           /* all of them */
 

@@ -3,6 +3,9 @@
  * The door: one proxy per loop. What other threads ask of it comes as a message, so that everything else here runs on the loop's thread. */
 #include "proxy/proxy.h"
 
+#include <limits.h>
+#include <sys/resource.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/net.h"
@@ -32,6 +35,26 @@ static void open_log(struct proxy *proxy, int fd)
         proxy->log = access_log_new(proxy->loop, fd, config->log_format, &proxy->counters.log_lines_dropped);
 }
 
+/* Each connection may need a link: those who are in must not lose theirs to those who come. */
+static unsigned count_connections_max(const struct proxy_options *options)
+{
+    rlim_t ours = 64 + 8 * (rlim_t)*options->loop_count;
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur / 2 >= UINT_MAX)
+        return UINT_MAX;
+    return files.rlim_cur > ours + 16 ? (unsigned)((files.rlim_cur - ours) / 2) : 8;
+}
+
+static void tell_connections_max(const struct proxy *proxy)
+{
+    unsigned wanted = proxy->snapshot->config->limits.connections;
+
+    if (proxy->options.index == 0 && wanted > proxy->connections_max)
+        log_info("limits.connections: %u are more than the limit of open files allows: %u are taken", wanted,
+                 proxy->connections_max);
+}
+
 struct proxy *proxy_new(struct loop *loop, struct snapshot *snapshot, const struct proxy_options *options)
 {
     struct proxy *proxy = mem_zero(sizeof *proxy);
@@ -53,6 +76,8 @@ struct proxy *proxy_new(struct loop *loop, struct snapshot *snapshot, const stru
     slab_init(&proxy->tunnel_slab, tunnel_size());
     deadline_init(&proxy->drain_deadline, on_drain_over, proxy);
     open_log(proxy, options->access_log);
+    proxy->connections_max = count_connections_max(options);
+    tell_connections_max(proxy);
     return proxy;
 }
 

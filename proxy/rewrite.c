@@ -21,6 +21,7 @@ static const unsigned char request_ways[FIELD_NAMES] = {
     [FIELD_KEEP_ALIVE] = WAY_DROP,
     [FIELD_MAX_FORWARDS] = WAY_OURS,
     [FIELD_PROXY] = WAY_DROP,
+    [FIELD_PROXY_AUTHORIZATION] = WAY_DROP, /* asked for by nobody here: RFC 9110 section 11.7 */
     [FIELD_PROXY_CONNECTION] = WAY_DROP,
     [FIELD_TE] = WAY_DROP,
     [FIELD_TRANSFER_ENCODING] = WAY_DROP,
@@ -39,10 +40,11 @@ static const unsigned char request_ways[FIELD_NAMES] = {
     [FIELD_X_SCHEME] = WAY_TRUSTED,
 };
 static const bool response_drops[FIELD_NAMES] = {
-    [FIELD_CONNECTION] = true, [FIELD_CONTENT_LENGTH] = true,
-    [FIELD_KEEP_ALIVE] = true, [FIELD_PROXY_CONNECTION] = true,
-    [FIELD_TE] = true,         [FIELD_TRANSFER_ENCODING] = true,
-    [FIELD_UPGRADE] = true,
+    [FIELD_CONNECTION] = true,         [FIELD_CONTENT_LENGTH] = true,
+    [FIELD_HTTP2_SETTINGS] = true,     [FIELD_KEEP_ALIVE] = true,
+    [FIELD_PROXY_AUTHENTICATE] = true, [FIELD_PROXY_AUTHENTICATION_INFO] = true,
+    [FIELD_PROXY_CONNECTION] = true,   [FIELD_TE] = true,
+    [FIELD_TRANSFER_ENCODING] = true,  [FIELD_UPGRADE] = true,
 };
 
 #define OURS_ROOM 640 /* more than all that is added here, the host and the lists aside */
@@ -160,6 +162,7 @@ static char *put_forwarded(char *at, const struct head *head, const struct peer 
                            const struct said *said, struct slice real)
 {
     bool proto_is_good = slice_equal(said->proto, SLICE("http")) || slice_equal(said->proto, SLICE("https"));
+    struct slice port = is_digits(said->port, 5) ? said->port : slice_of(peer->port_text);
 
     at = h1_put(at, SLICE("X-Forwarded-For: "));
     if (said->has_forwarded_for)
@@ -169,8 +172,10 @@ static char *put_forwarded(char *at, const struct head *head, const struct peer 
     at = h1_put(at, proto_is_good ? said->proto : peer->is_tls ? SLICE("https") : SLICE("http"));
     at = h1_put(at, SLICE("\r\nX-Forwarded-Host: "));
     at = h1_put(at, said->host.size ? said->host : head->host);
-    at = h1_put(at, SLICE("\r\nX-Forwarded-Port: "));
-    at = h1_put(at, is_digits(said->port, 5) ? said->port : slice_of(peer->port_text));
+    if (port.size) {
+        at = h1_put(at, SLICE("\r\nX-Forwarded-Port: "));
+        at = h1_put(at, port);
+    }
     at = h1_put(at, SLICE("\r\nX-Real-IP: "));
     at = h1_put(at, real);
     return h1_put(at, SLICE("\r\n"));

@@ -252,7 +252,7 @@ static void tell_end(const struct worker *worker, int status)
 {
     char words[96];
 
-    exit_describe(words, sizeof words, status, worker->was_killed);
+    exit_describe(words, sizeof words, status, worker->was_killed || worker->fleet->is_frozen);
     if (worker->state == WORKER_STOPPING || worker->fleet->is_frozen) {
         log_info("%s: process %d %s", worker->slot->name, (int)worker->pid, words);
         return;

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Workers die, hang, lie and never start; clients should hardly notice."""
+import collections
 import os
 import re
 import signal
+import threading
 import time
 
 from kit import PATIENCE, PYTHON, Cut, Wire, family, is_running, plain, scenario, until, uvicorn
@@ -37,6 +39,23 @@ def a_worker_killed_while_it_works_on_gets_costs_not_one(stage):
             time.sleep(0.3)
         load.wait_for(60)
     load.assert_nothing_failed()
+
+
+@scenario(limit=60)
+def a_worker_killed_with_more_in_flight_than_the_retry_budget_costs_not_one_get(stage):
+    drover = stage.web(plain(), workers=2)
+    answers = collections.Counter()
+
+    def ask():
+        answers[drover.get("/slow?ms=1500", timeout=20).status] += 1
+    threads = [threading.Thread(target=ask) for _ in range(160)]
+    for thread in threads:
+        thread.start()
+    until(lambda: sum(worker["active_connections"] for worker in drover.workers()) == 160, lambda: drover.workers())
+    os.kill(drover.pids()[0], signal.SIGKILL)
+    for thread in threads:
+        thread.join()
+    assert answers == {200: 160}, answers
 
 
 @scenario()

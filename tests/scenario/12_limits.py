@@ -54,6 +54,7 @@ def connections_over_the_limit_are_told_503_without_touching_a_worker(stage):
     outside.send_request("GET", "/")
     response = outside.read_response()
     assert response.status == 503 and outside.is_closed(2), response
+    assert response.json()["error"] == "too_many_connections" and response.field("Retry-After") == "1", response
     assert len(backend.requests) == seen
     assert inside[0].get().status == 200
     inside.pop().close()

@@ -4,7 +4,7 @@ import collections
 import threading
 import time
 
-from kit import PATIENCE, Wire, WebSocket, plain, scenario, until
+from kit import PATIENCE, Wire, WebSocket, answer_all, plain, scenario, until
 
 
 
@@ -93,6 +93,16 @@ def a_worker_that_closes_every_reused_connection_fails_nobody(stage):
 
 
 @scenario(limit=40)
+def a_worker_whose_links_were_stale_is_forgiven_after_some_seconds(stage):
+    backend = stage.backend(closes_when_reused)
+    drover = stage.front(backend)
+    wire = drover.wire()
+    assert [wire.get().status for _ in range(6)] == [200] * 6
+    backend.script = answer_all
+    until(lambda: [len(backend.links) for _ in range(4) if wire.get().status == 200].count(len(backend.links)) == 4, "links are kept again", 15, 0.25)
+
+
+@scenario(limit=40)
 def a_worker_that_closes_idle_links_early_loses_no_request(stage):
     def script(link):
         link.socket.settimeout(link.backend.patience)
@@ -111,7 +121,9 @@ def a_worker_that_closes_idle_links_early_loses_no_request(stage):
         for turn in range(120):
             assert wire.get().status == 200, turn
             time.sleep(0.042 + 0.0002 * (turn % 80))
-    backend.patience = 0.4
+    patient = stage.backend(script)
+    patient.patience = 0.4
+    drover = stage.front(patient)
     with drover.load(clients=4, pause=0.399, method="POST", body=b"x") as load:
         load.wait_for(40)
     load.assert_nothing_failed()

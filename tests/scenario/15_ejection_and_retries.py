@@ -2,6 +2,7 @@
 """Who is out, for how long, and what may be asked of another."""
 import collections
 import json
+import select
 import socket
 import threading
 import time
@@ -142,6 +143,45 @@ def a_response_time_out_is_504_and_not_tried_again(stage):
     assert drover.get().status == 504
     assert time.monotonic() - started < 1.5 * PATIENCE
     assert sum(len(backend.requests) for backend in backends) == 1
+    silent.set()
+
+
+@scenario()
+def a_worker_that_does_not_take_a_request_is_504_after_the_send_time_out(stage):
+    done = threading.Event()
+
+    def script(link):
+        link.read_head()
+        done.wait(10)
+    drover = stage.front(stage.backend(script), buffering="off", top={"timeouts": {"send": "500ms", "response": 0}, "limits": {"body": "1g"}})
+    wire = drover.wire()
+    wire.send_request("POST", "/", [("Content-Length", str(1 << 29))])
+    started = time.monotonic()
+    wire.socket.setblocking(False)
+    while not select.select([wire.socket], [], [], 0)[0] and time.monotonic() - started < 5 * PATIENCE:
+        if select.select([], [wire.socket], [], 0.05)[1]:
+            wire.socket.send(b"x" * 65536)
+    wire.socket.settimeout(5)
+    assert wire.read_response().status == 504
+    done.set()
+
+
+@scenario()
+def all_tries_together_never_take_longer_than_the_response_time_out(stage):
+    silent = threading.Event()
+
+    def late(link):
+        link.read_head()
+        time.sleep(0.8)
+
+    def hangs(link):
+        link.read_head()
+        silent.wait(10)
+    drover = stage.front(stage.backend(late), stage.backend(hangs), max_fails=0, top={"timeouts": {"response": "1s"}})
+    for _ in range(2):  # one of them begins with the late one
+        started = time.monotonic()
+        assert drover.get().status == 504
+        assert time.monotonic() - started < 1.5 * PATIENCE
     silent.set()
 
 

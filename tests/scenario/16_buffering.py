@@ -184,6 +184,17 @@ def without_buffering_a_slow_client_holds_the_worker_back(stage):
 
 
 @scenario(limit=40)
+def a_route_decides_about_responses_too(stage):
+    for pool, route, is_ahead in (("off", "on", True), ("on", "off", False)):
+        backend = big_backend(stage)
+        drover = stage.front(backend, buffering=pool, top={"routes": [{"path": "/big", "pool": "web", "buffering": route}, {"path": "/", "pool": "web"}]})
+        wire = drover.wire(timeout=30)
+        wire.send_request("GET", "/big")
+        assert backend.done.wait(10 * PATIENCE if is_ahead else 1.5) == is_ahead, (pool, route)
+        assert wire.read_response().body == BIG
+
+
+@scenario(limit=40)
 def the_file_of_a_response_is_bounded(stage):
     backend = big_backend(stage)
     drover = stage.front(backend, buffering={"mode": "on", "response_max": "2m"})

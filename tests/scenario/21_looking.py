@@ -110,7 +110,16 @@ def the_access_log_has_a_line_for_each_request(stage):
     assert re.match(r'127\.0\.0\.1 .*\[.*\] "GET /page\?x=1 HTTP/1\.1" 200 ', lines[0]) and "web.1" in lines[0], lines[0]
     assert lines[0].count('"') == 6 and lines[0].isascii(), f"what the client says cannot look like another column: {lines[0]}"
     assert '"POST /nothing-here HTTP/1.1" 200' in lines[1]
-    assert " 400 " in lines[2]
+    assert '"- - HTTP/1.1" 400 ' in lines[2]
+
+
+@scenario()
+def what_drover_answers_itself_is_in_the_access_log_too(stage):
+    drover = stage.web(plain(), workers=1, top={"threads": 1, "listen": [{"address": f"127.0.0.1:{free_port()}", "expose": ["/health/live"]}]})
+    until(lambda: b"alive" in drover.get("/health/live?from=probe").body, "the page is there")
+    drover.request("OPTIONS", "*", [("Max-Forwards", "0")])
+    lines = until(lambda: "OPTIONS" in "".join(drover.access_lines()) and drover.access_lines(), lambda: drover.access_lines())
+    assert '"GET /health/live?from=probe HTTP/1.1" 200 24 "-" "-" - ' in lines[-2] and '"OPTIONS * HTTP/1.1" 200 0 ' in lines[-1], lines
 
 
 @scenario()
@@ -125,6 +134,17 @@ def the_access_log_can_be_json(stage):
     assert first["method"] == "GET" and first["target"] == '/page?q="x"' and first["status"] == 200 and first["user_agent"] == 'a"b\\c'
     assert first["worker"] == "web.1" and first["pool"] == "web" and first["duration"] >= 0
     assert second["status"] == 101
+
+
+@scenario()
+def a_reload_may_change_the_log_format(stage):
+    drover = stage.web(plain(), workers=1, top={"threads": 1})
+    drover.get()
+    drover.write({**drover.config, "log_format": "json"})
+    drover.told("reload")
+    drover.get()  # perhaps in the same second
+    lines = until(lambda: len(drover.access_lines()) >= 2 and drover.access_lines(), lambda: drover.access_lines())
+    assert '"GET / HTTP/1.1" 200' in lines[0] and re.match(r"\d{4}-\d\d-\d\dT", json.loads(lines[-1])["time"]), lines
 
 
 @scenario()
@@ -172,15 +192,17 @@ def what_goes_wrong_has_a_word_of_its_own_in_the_access_log(stage):
         asked = link.read_head()
         if asked and asked.target == "/rubbish":
             link.send("rubbish\r\n\r\n")
-        elif asked and asked.target == "/silent":
+        elif asked and asked.target.startswith("/silent"):
             link.wait_closed(5)
-    drover = stage.front(stage.backend(script), max_fails=0, retries=0, top={"timeouts": {"response": "300ms"}, "log_format": "json"})
+    backend = stage.backend(script)
+    drover = stage.front(backend, max_fails=0, retries=0, top={"timeouts": {"response": "300ms"}, "log_format": "json"})
     for path, word in (("/rubbish", "unreadable"), ("/silent", "response_timeout"), ("/closed", "closed")):
         drover.get(path)
         until(lambda: any(json.loads(line)["target"] == path and json.loads(line)["error"] == word for line in drover.access_lines()),
               lambda: drover.access_lines())
     wire = Wire(drover.port)
-    wire.send_request("GET", "/silent")
+    wire.send_request("GET", "/silent?again")
+    until(lambda: backend.seen(target="/silent?again"), "it is at the worker")
     wire.reset()
     until(lambda: any(json.loads(line)["error"] == "client_gone" for line in drover.access_lines()), lambda: drover.access_lines())
 

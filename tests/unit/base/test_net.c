@@ -242,8 +242,35 @@ START_TEST(a_datagram_that_does_not_fit_leaves_no_descriptor_behind)
 }
 END_TEST
 
+START_TEST(what_the_peer_has_not_taken_is_known)
+{
+    struct address address = any_port();
+    char bytes[65536] = {0};
+    int listener = net_listen(&address, NET_REUSEADDR, 8);
+
+    ck_assert_int_eq(net_local_address(listener, &address), 0);
+    int near = net_connect(&address);
+    wait_for(listener, POLLIN);
+    int far = net_accept(listener, NULL);
+    ck_assert_uint_eq(net_unsent(near), 0);
+    while (net_write(near, bytes, sizeof bytes) > 0)
+        continue;
+    size_t before = net_unsent(near);
+    ck_assert_uint_gt(before, 0);
+    for (int i = 0; i < 5000 && net_unsent(near); i++) {
+        while (net_read(far, bytes, sizeof bytes) > 0)
+            continue;
+        poll(NULL, 0, 1);
+    }
+    ck_assert_uint_eq(net_unsent(near), 0);
+    net_close(&near);
+    net_close(&far);
+    net_close(&listener);
+}
+END_TEST
+
 UNIT_MAIN("base/net", bytes_go_through_a_tcp_connection_both_ways, a_bound_port_that_does_not_listen_refuses,
           a_taken_port_is_told_and_reuseport_shares_it, both_families_may_have_the_same_port,
           a_dead_unix_socket_is_replaced_and_a_living_one_is_not, a_path_that_is_a_file_is_never_unlinked,
           descriptors_travel_with_a_datagram_and_come_close_on_exec,
-          a_datagram_that_does_not_fit_leaves_no_descriptor_behind)
+          a_datagram_that_does_not_fit_leaves_no_descriptor_behind, what_the_peer_has_not_taken_is_known)

@@ -4,6 +4,8 @@
  * else (validate). */
 #include "config/validate.h"
 
+#include <unistd.h>
+
 #include "tests/unit/config/fixture.h"
 
 struct wrong {
@@ -392,6 +394,23 @@ START_TEST(warnings_tell_what_will_bite)
 }
 END_TEST
 
+START_TEST(workers_that_stay_root_beside_a_user_are_warned_of)
+{
+    if (geteuid() != 0)
+        return;
+    quiet_environment();
+    char *said = warnings_of("user: nobody\nroutes: [{path: /b, pool: b}, {path: /c, pool: c}, {pool: a}]\n"
+                             "pools: {a: {command: sh $SOCKET}, b: {command: sh $SOCKET, user: nobody}, "
+                             "c: {servers: [x:3]}}\n");
+    ck_assert_str_eq(said, "t.yaml:3:9: warning: pools.a.user: not set: these workers run as root (the "
+                           "top-level 'user' is not theirs)\n");
+    mem_free(said);
+    said = warnings_of("user: root\npools: {a: {command: sh $SOCKET}}\n");
+    ck_assert_str_eq(said, "");
+    mem_free(said);
+}
+END_TEST
+
 START_TEST(addresses_overlap_when_one_is_every_address)
 {
     static const struct {
@@ -417,4 +436,5 @@ UNIT_MAIN("config/validate", keys_that_are_not_known_suggest_the_nearest,
           addresses_are_addresses_and_nobody_elses, ranges_of_ports_need_room_and_do_not_overlap,
           routes_lead_to_pools_by_paths_that_can_match,
           what_the_environment_gave_is_told_with_where_it_came_from, everything_wrong_is_told_at_once,
-          warnings_tell_what_will_bite, addresses_overlap_when_one_is_every_address)
+          warnings_tell_what_will_bite, workers_that_stay_root_beside_a_user_are_warned_of,
+          addresses_overlap_when_one_is_every_address)
