@@ -5,7 +5,9 @@
 
 #include <limits.h>
 #include <openssl/err.h>
+#include <openssl/ocsp.h>
 #include <openssl/pem.h>
+#include <time.h>
 
 #define CHAIN_MAX 16
 #define TRUST_MAX 1024
@@ -134,4 +136,36 @@ unsigned certificates_trust(SSL_CTX *context, struct slice text, bool names_them
     BIO_free(bio);
     ERR_clear_error();
     return good ? count : 0;
+}
+
+/* The first answer in it: that of the certificate which it is stapled to. */
+static bool valid_until(OCSP_BASICRESP *basic, int64_t *until)
+{
+    OCSP_SINGLERESP *single = OCSP_resp_get0(basic, 0);
+    ASN1_GENERALIZEDTIME *next = NULL;
+    struct tm time = {0};
+
+    if (!single || OCSP_single_get0_status(single, NULL, NULL, NULL, &next) < 0)
+        return false;
+    *until = INT64_MAX;
+    if (next && ASN1_TIME_to_tm(next, &time) != 1)
+        return false;
+    if (next)
+        *until = timegm(&time);
+    return true;
+}
+
+bool ocsp_answer_read(struct slice bytes, int64_t *until)
+{
+    const unsigned char *at = (const unsigned char *)bytes.at;
+    OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &at, bytes.size < INT_MAX ? (long)bytes.size : 0);
+    OCSP_BASICRESP *basic = response && OCSP_response_status(response) == OCSP_RESPONSE_STATUS_SUCCESSFUL
+                                ? OCSP_response_get1_basic(response)
+                                : NULL;
+    bool good = basic && valid_until(basic, until);
+
+    OCSP_BASICRESP_free(basic);
+    OCSP_RESPONSE_free(response);
+    ERR_clear_error();
+    return good;
 }

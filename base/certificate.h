@@ -19,6 +19,8 @@ int certificate_days_left(const X509 *certificate);
 /* Adds all certificates of the text to those that peers are verified with. How many; 0: none, or one that
  * cannot be read. */
 unsigned certificates_trust(SSL_CTX *context, struct slice text, bool names_them_to_clients);
+/* A successful OCSP response in DER form, and the second since the epoch until which it is valid (no end named: INT64_MAX). */
+bool ocsp_answer_read(struct slice bytes, int64_t *until);
 /* What OpenSSL said last on this thread, in its words; the thread's errors are forgotten. */
 const char *certificate_error(void);
 

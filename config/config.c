@@ -135,6 +135,7 @@ static void config_free(struct config *config)
     mem_free(config->directory);
     mem_free(config->user);
     mem_free(config->control);
+    mem_free(config->acme);
     mem_free(config->access_log);
     mem_free(config);
 }

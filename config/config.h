@@ -26,6 +26,7 @@ struct file_config {
 
 struct pair_config {
     struct file_config certificate, key;
+    struct file_config ocsp; /* an OCSP response to staple, DER */
 };
 
 enum tls_version { TLS_1_2, TLS_1_3 };
@@ -35,13 +36,15 @@ struct tls_config {
     unsigned pair_count;       /* 0: plain HTTP */
     struct pair_config *pairs;
     enum tls_version min_version;
-    char *ciphers; /* of TLS 1.2, in OpenSSL's words; NULL: ours */
+    char *ciphers;                /* of TLS 1.2, in OpenSSL's words; NULL: ours */
+    struct file_config client_ca; /* without a path: nobody is asked for a certificate */
 };
 
 struct listen_config {
     struct address address;
     char *text; /* as written */
     struct tls_config tls;
+    unsigned redirect; /* to https at this port; 0: off */
     unsigned expose_count;
     char **expose; /* admin pages shown here too: exact paths, "/health/..." only */
 };
@@ -127,6 +130,7 @@ struct config {
     bool admin_is_on;
     struct address admin;
     char *control;    /* path of the unix socket, `auto` decided */
+    char *acme;       /* directory of ACME challenges; NULL: none */
     char *access_log; /* NULL = off, "stdout", or an absolute path */
     enum log_format log_format;
     bool via;

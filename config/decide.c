@@ -213,6 +213,19 @@ static void decide_routes(struct config *config)
     config->route_count = 1;
 }
 
+/* To the first listener that speaks TLS; where another process does, to the usual port. */
+static void decide_redirects(struct config *config)
+{
+    unsigned port = 443;
+
+    for (unsigned i = config->listen_count; i-- > 0;)
+        if (config->listens[i].tls.pair_count > 0 && address_port(&config->listens[i].address) > 0)
+            port = address_port(&config->listens[i].address);
+    for (unsigned i = 0; i < config->listen_count; i++)
+        if (config->listens[i].redirect == REDIRECT_DECIDED_LATER)
+            config->listens[i].redirect = port;
+}
+
 void decide(struct filling *filling)
 {
     struct config *config = filling->config;
@@ -233,6 +246,7 @@ void decide(struct filling *filling)
         if (pool->target_concurrency == 0)
             pool->target_concurrency = pool->concurrency > 0 ? pool->concurrency : 10;
     }
+    decide_redirects(config);
     decide_control(config);
     decide_routes(config);
 }

@@ -48,9 +48,12 @@ static void each_file(struct config *config, void (*visit)(struct file_config *f
         struct tls_config *tls = &config->listens[i].tls;
         visit(&tls->single.certificate, argument);
         visit(&tls->single.key, argument);
+        visit(&tls->single.ocsp, argument);
+        visit(&tls->client_ca, argument);
         for (unsigned k = 0; k < tls->pair_count; k++) {
             visit(&tls->pairs[k].certificate, argument);
             visit(&tls->pairs[k].key, argument);
+            visit(&tls->pairs[k].ocsp, argument);
         }
     }
 }

@@ -9,11 +9,12 @@
 #include "config/options.h"
 #include "config/yaml.h"
 
-#define COMMAND_LINE  "(command line)" /* config.path without a file */
-#define KEY_PATH_MAX  256
-#define LISTENERS_MAX 64
-#define POOLS_MAX     64
-#define POOL_NAME_MAX 63 /* of the slot table */
+#define COMMAND_LINE           "(command line)" /* config.path without a file */
+#define KEY_PATH_MAX           256
+#define LISTENERS_MAX          64
+#define REDIRECT_DECIDED_LATER UINT16_MAX + 1u
+#define POOLS_MAX              64
+#define POOL_NAME_MAX          63 /* of the slot table */
 
 struct filling {
     struct findings *findings;
@@ -56,8 +57,9 @@ bool fill_address(struct filling *filling, const struct option *option, const st
 typedef void fill_reader(struct filling *filling, const struct option *option, const struct yaml_node *node,
                          void *base);
 fill_reader fill_listeners, fill_listen_address, fill_expose, fill_networks, fill_admin, fill_control,
-    fill_access_log;                                                  /* fill_top.c */
-fill_reader fill_tls, fill_pairs, fill_file, fill_ciphers;            /* fill_tls.c */
+    fill_access_log; /* fill_top.c */
+fill_reader fill_tls, fill_pairs, fill_file, fill_ciphers, fill_ocsp, fill_client_ca, fill_redirect,
+    fill_acme;                                                        /* fill_tls.c */
 fill_reader fill_routes, fill_host, fill_route_path, fill_route_pool; /* fill_routes.c */
 fill_reader fill_pools, fill_command, fill_environment, fill_user, fill_directory, fill_signal,
     fill_probe_path;                     /* fill_pool.c */

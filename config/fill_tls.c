@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/certificate.h"
 #include "base/mem.h"
@@ -46,6 +47,25 @@ void fill_file(struct filling *filling, const struct option *option, const struc
                        quote_part(part, slice_of(file->path)), strerror(status));
 }
 
+void fill_ocsp(struct filling *filling, const struct option *option, const struct yaml_node *node, void *base)
+{
+    struct file_config *file = (struct file_config *)(void *)((char *)base + option->offset);
+    char part[QUOTE_MAX];
+    int64_t until;
+
+    fill_file(filling, option, node, base);
+    if (!file->bytes)
+        return;
+    if (!ocsp_answer_read((struct slice){file->bytes, file->size}, &until))
+        findings_error(filling->findings, node->place, filling->key,
+                       "expected an OCSP response in DER form, got '%s'",
+                       quote_part(part, slice_of(file->path)));
+    else if (until < time(NULL))
+        findings_warning(filling->findings, node->place, filling->key,
+                         "is not valid any more, and not shown: '%s'",
+                         quote_part(part, slice_of(file->path)));
+}
+
 /* The trial context of this thread's check. */
 static SSL_CTX *trial_new(void)
 {
@@ -62,6 +82,23 @@ void fill_ciphers(struct filling *filling, const struct option *option, const st
     if (tls->ciphers && (!trial || SSL_CTX_set_cipher_list(trial, tls->ciphers) != 1))
         fill_wrong(filling, option, node, tls->ciphers);
     (void)certificate_error();
+    SSL_CTX_free(trial);
+}
+
+void fill_client_ca(struct filling *filling, const struct option *option, const struct yaml_node *node,
+                    void *base)
+{
+    struct tls_config *tls = base;
+    SSL_CTX *trial = trial_new();
+    char part[QUOTE_MAX];
+
+    fill_file(filling, option, node, base);
+    if (tls->client_ca.bytes &&
+        (!trial ||
+         !certificates_trust(trial, (struct slice){tls->client_ca.bytes, tls->client_ca.size}, true)))
+        findings_error(filling->findings, node->place, filling->key,
+                       "expected certificates in PEM form, got '%s'",
+                       quote_part(part, slice_of(tls->client_ca.path)));
     SSL_CTX_free(trial);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Readers of the top of the file: listeners, admin, control, log, trusted proxies. One thread. */
+#include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -147,5 +148,44 @@ void fill_access_log(struct filling *filling, const struct option *option, const
             findings_error(filling->findings, node->place, filling->key,
                            "expected a file, '%s' is a directory", config->access_log);
     }
+    mem_free(text);
+}
+
+/* The port is decided when all listeners are known. */
+void fill_redirect(struct filling *filling, const struct option *option, const struct yaml_node *node,
+                   void *base)
+{
+    struct listen_config *listen = base;
+    char *text = fill_text(filling, option, node);
+    uint64_t port = REDIRECT_DECIDED_LATER;
+
+    if (!text)
+        return;
+    if (is_off(text))
+        port = 0;
+    else if (slice_starts(slice_of(text), SLICE("https:")) &&
+             (!value_count(slice_of(text + 6), &port) || port < 1 || port > 65535))
+        fill_wrong(filling, option, node, text);
+    else if (!slice_starts(slice_of(text), SLICE("https:")) && strcmp(text, "https") != 0)
+        fill_wrong(filling, option, node, text);
+    listen->redirect = (unsigned)port;
+    mem_free(text);
+}
+
+void fill_acme(struct filling *filling, const struct option *option, const struct yaml_node *node, void *base)
+{
+    struct config *config = base;
+    char *text = fill_text(filling, option, node), part[QUOTE_MAX];
+    struct stat found;
+
+    if (!text)
+        return;
+    config->acme = fill_path(filling, text);
+    int status = stat(config->acme, &found) == 0 ? (S_ISDIR(found.st_mode) ? 0 : ENOTDIR) : errno;
+    if (*text == 0)
+        fill_wrong(filling, option, node, text);
+    else if (status != 0)
+        findings_error(filling->findings, node->place, filling->key, "expected a directory, got '%s' (%s)",
+                       quote_part(part, slice_of(config->acme)), strerror(status));
     mem_free(text);
 }

@@ -84,6 +84,10 @@ static const struct option pairs[] = {
      .help = "PEM: the certificate, then those of its chain.", .example = "cert.pem"},
     {"key", .kind = OPTION_FILE, FIELD(pair_config, key), .help = "PEM: its private key, not encrypted.",
      .example = "key.pem"},
+    {"ocsp", .kind = OPTION_OCSP, FIELD(pair_config, ocsp),
+     .help =
+         "An OCSP response (DER) that clients are shown with the certificate, for as long as it is valid.",
+     .example = "cert.ocsp"},
 };
 
 const struct option_section options_pair = {pairs, COUNT_OF(pairs), NULL};
@@ -93,6 +97,10 @@ static const struct option tls[] = {
      .help = "PEM: the certificate, then those of its chain.", .example = "cert.pem"},
     {"key", .kind = OPTION_FILE, FIELD(tls_config, single.key),
      .help = "PEM: its private key, not encrypted.", .example = "key.pem"},
+    {"ocsp", .kind = OPTION_OCSP, FIELD(tls_config, single.ocsp),
+     .help =
+         "An OCSP response (DER) that clients are shown with the certificate, for as long as it is valid.",
+     .example = "cert.ocsp"},
     {"pairs", .kind = OPTION_PAIRS, .section = &options_pair, FIELD(tls_config, pairs),
      .help = "Several certificates with their keys, chosen by the name that the client asks for (SNI): "
              "exact, then "
@@ -104,6 +112,10 @@ static const struct option tls[] = {
      .help = "The cipher suites of TLS 1.2 as OpenSSL writes them. Not given: ECDHE with AES-GCM or "
              "ChaCha20-Poly1305. Those of TLS 1.3 are always OpenSSL's.",
      .example = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"},
+    {"client_ca", .kind = OPTION_CLIENT_CA, FIELD(tls_config, client_ca),
+     .help = "PEM: who signs the certificates that clients must have. Workers find a client's subject in "
+             "X-Client-Subject.",
+     .example = "clients.pem"},
 };
 
 const struct option_section options_tls = {tls, COUNT_OF(tls), NULL};
@@ -119,6 +131,11 @@ static const struct option listens[] = {
              "Files are "
              "read again at a reload and when they change.",
      .example = "{certificate: cert.pem, key: key.pem}"},
+    {"redirect", .kind = OPTION_REDIRECT, FIELD(listen_config, redirect), .preset = "off",
+     .help = "https: every request is answered 308 to the same place under https, at the port of the first "
+             "listener with `tls`, or at the port that is "
+             "named (`https:443`). ACME challenges and what `expose` shows are answered here all the same.",
+     .example = "https"},
     {"expose", .kind = OPTION_EXPOSE, FIELD(listen_config, expose),
      .help =
          "Admin pages shown on this listener too, without process ids, addresses or output: /health/worker, "
@@ -290,6 +307,10 @@ static const struct option top[] = {
      .help = "The unix socket that `drover status`, `scale`, `reload` and the like talk to. auto: "
              "/run/drover/control.sock as "
              "root, else $XDG_RUNTIME_DIR/drover.sock, else /tmp/drover-UID/control.sock."},
+    {"acme", .kind = OPTION_ACME, TOP(acme),
+     .help = "The directory of the files that are answered under /.well-known/acme-challenge/, on every "
+             "listener: for certbot, uacme and the like.",
+     .example = "."},
     {"access_log", .kind = OPTION_ACCESS_LOG, TOP(access_log), .preset = "stdout",
      .help = "off, stdout or a file."},
     {"log_format", .kind = OPTION_WORD, .words = log_formats, TOP(log_format), .preset = "text",

@@ -152,6 +152,15 @@ static void print_lists(struct printing *printing, const struct option *option, 
     }
 }
 
+static void print_redirect(struct printing *printing, const struct listen_config *listen)
+{
+    char text[16] = "off";
+
+    if (listen->redirect)
+        str_format(text, sizeof text, "https:%u", listen->redirect);
+    print_line(printing, text);
+}
+
 static void print_pairs(struct printing *printing, const struct option *option, const struct tls_config *tls)
 {
     buffer_print(&printing->text, "\n");
@@ -192,10 +201,14 @@ static bool has_line(const struct option *option, const void *base)
     case OPTION_USER:
     case OPTION_HOST:
     case OPTION_FILE:
+    case OPTION_OCSP:
+    case OPTION_CLIENT_CA:
     case OPTION_CIPHERS:
+    case OPTION_ACME:
     case OPTION_PROBE_PATH:
         return text_of(option, base) && (option->only == FOR_ANY_POOL || pool->is_launched);
     case OPTION_TLS: return ((const struct listen_config *)base)->tls.pair_count > 0;
+    case OPTION_REDIRECT: return ((const struct listen_config *)base)->redirect > 0;
     case OPTION_EXPOSE: return ((const struct listen_config *)base)->expose_count > 0;
     case OPTION_HASH_KEY: return pool->balance == BALANCE_HASH;
     case OPTION_SERVERS: return !pool->is_launched;
@@ -229,6 +242,7 @@ static void print_value(struct printing *printing, const struct option *option, 
     case OPTION_TLS:
         print_section(printing, option->section, &((const struct listen_config *)base)->tls);
         break;
+    case OPTION_REDIRECT: print_redirect(printing, base); break;
     case OPTION_PAIRS: print_pairs(printing, option, base); break;
     case OPTION_COUNT:
     case OPTION_AUTO:
@@ -244,7 +258,10 @@ static void print_value(struct printing *printing, const struct option *option, 
     case OPTION_HOST:
     case OPTION_ROUTE_PATH:
     case OPTION_FILE: /* its path is the first field */
+    case OPTION_OCSP:
+    case OPTION_CLIENT_CA:
     case OPTION_CIPHERS:
+    case OPTION_ACME:
     case OPTION_PROBE_PATH: print_line(printing, text_of(option, base)); break;
     case OPTION_ACCESS_LOG: print_line(printing, config->access_log ? config->access_log : "off"); break;
     case OPTION_SIGNAL:

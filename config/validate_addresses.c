@@ -51,6 +51,9 @@ static void check_listeners(struct filling *filling)
                                "expected an address of its own, '%s' is taken by listen[%u] ('%s')",
                                config->listens[i].text, j, config->listens[j].text);
         }
+        if (config->listens[i].redirect && config->listens[i].tls.pair_count)
+            findings_error(filling->findings, place_of_listener(filling, i), key,
+                           "expected 'tls' or 'redirect', got both: what comes here is https already");
         if (config->admin_is_on && addresses_overlap(address, &config->admin))
             findings_error(filling->findings, place_of_listener(filling, i), key,
                            "expected an address of its own, '%s' is taken by 'admin'",

@@ -63,6 +63,7 @@ static enum field_name field_name_long(struct slice name)
         KNOWN(name, "x-request-start", FIELD_X_REQUEST_START);
         break;
     case 16:
+        KNOWN(name, "x-client-subject", FIELD_X_CLIENT_SUBJECT);
         KNOWN(name, "x-forwarded-host", FIELD_X_FORWARDED_HOST);
         KNOWN(name, "x-forwarded-port", FIELD_X_FORWARDED_PORT);
         KNOWN(name, "proxy-connection", FIELD_PROXY_CONNECTION);

@@ -50,6 +50,7 @@ enum field_name {
     FIELD_USER_AGENT,
     FIELD_VIA,
     FIELD_CONTENT_TYPE,
+    FIELD_X_CLIENT_SUBJECT, /* of a verified client certificate: drover's own word */
     FIELD_X_FORWARDED_FOR,
     FIELD_X_FORWARDED_HOST,
     FIELD_X_FORWARDED_PORT,

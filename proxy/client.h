@@ -110,7 +110,9 @@ void client_h1_next(struct client *client); /* the exchange is over */
 
 /* client_h1_write.c: our own answers without an exchange */
 void client_h1_refuse_head(struct client *client, unsigned status, const char *why);
-void client_h1_page(struct client *client, const struct head *head, const struct exposed_page *page);
+/* Whole, with its line in the log; `more`: further fields, each with its end. */
+void client_h1_answer(struct client *client, const struct head *head, unsigned status, const char *type,
+                      struct slice body, const char *more);
 void client_h1_options(struct client *client, const struct head *head);
 
 #endif

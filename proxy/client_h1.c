@@ -8,6 +8,7 @@
 #include "base/net.h"
 #include "proxy/client.h"
 #include "proxy/listener.h"
+#include "proxy/own_answer.h"
 #include "proxy/tunnel.h"
 
 #define CLIENT_TAG       0x434c4e54u
@@ -38,28 +39,6 @@ static bool fill(struct client *client, size_t room)
 
 /* --- heads --- */
 
-static struct slice path_of(struct slice path_query)
-{
-    const char *query = memchr(path_query.at, '?', path_query.size);
-
-    return (struct slice){path_query.at, query ? (size_t)(query - path_query.at) : path_query.size};
-}
-
-static bool answer_exposed(struct client *client, const struct head *head)
-{
-    struct slice path = path_of(head->path_query);
-    const struct exposed_page *page;
-
-    if (client->listener->expose_count == 0 || (head->method != METHOD_GET && head->method != METHOD_HEAD) ||
-        !listener_exposes(client->listener, path))
-        return false;
-    page = proxy_find_page(client->proxy, path);
-    if (!page)
-        return false;
-    client_h1_page(client, head, page);
-    return true;
-}
-
 /* RFC 9110 section 7.6.2: with Max-Forwards: 0 the answer is ours. */
 static bool answer_options(struct client *client, const struct head *head)
 {
@@ -88,7 +67,7 @@ static void begin(struct client *client, const struct head *head)
         deadline_stop(&client->deadline);
     else
         deadline_start(&client->deadline, proxy->loop, proxy->snapshot->config->timeouts.body);
-    if (!answer_exposed(client, head) && !answer_options(client, head))
+    if (!(client->listener->answers_itself && own_answer(client, head)) && !answer_options(client, head))
         exchange_open(proxy, &client->stream, &client->peer, head);
 }
 

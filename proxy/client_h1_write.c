@@ -366,14 +366,15 @@ void client_h1_refuse_head(struct client *client, unsigned status, const char *w
     whole(client);
 }
 
-void client_h1_page(struct client *client, const struct head *head, const struct exposed_page *page)
+void client_h1_answer(struct client *client, const struct head *head, unsigned status, const char *type,
+                      struct slice body, const char *more)
 {
     if (!client->body_is_done)
         client->closes = true;
-    put_own_head(client, page->status, "application/json", page->size, "Cache-Control: no-store\r\n");
+    put_own_head(client, status, type, body.size, more);
     if (!client->response_has_no_body)
-        buffer_append(&client->out, page->body, page->size);
-    log_own(client, head, page->status, client->response_has_no_body ? 0 : page->size, "-");
+        buffer_append(&client->out, body.at, body.size);
+    log_own(client, head, status, client->response_has_no_body ? 0 : body.size, "-");
     whole(client);
 }
 

@@ -10,6 +10,7 @@
 #include "proxy/tls.h"
 
 #define HANDSHAKES_A_TURN 8 /* steps: each may be a signature, which is the dearest thing that a loop does */
+#define SUBJECT_MAX       2048
 #define HANDSHAKES_MAX    2048 /* at once on a loop; the oldest makes room */
 
 static const char plain_on_tls[] =
@@ -34,6 +35,8 @@ void client_tls_close(struct client *client, bool says_goodbye)
     leave_handshakes(client);
     tls_free(&client->tls, says_goodbye);
     tls_contexts_unref(&client->tls_contexts);
+    mem_free(client->peer.subject);
+    client->peer.subject = NULL;
 }
 
 static void make_room(struct proxy *proxy)
@@ -95,11 +98,34 @@ static void answer_plain(struct client *client)
     client_linger(client);
 }
 
+/* The subject of the certificate that was verified, as RFC 4514 writes it: printable ASCII, whatever is in it. False: it is too long to be told. */
+static bool learn_subject(struct client *client)
+{
+    X509 *certificate = SSL_get0_peer_certificate(tls_ssl(client->tls));
+    BIO *text = certificate ? BIO_new(BIO_s_mem()) : NULL;
+    char *bytes;
+    long size = -1;
+
+    if (!certificate)
+        return true;
+    if (text && X509_NAME_print_ex(text, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253) >= 0)
+        size = BIO_get_mem_data(text, &bytes);
+    if (size >= 0 && size <= SUBJECT_MAX)
+        client->peer.subject = slice_dup((struct slice){bytes, (size_t)size});
+    BIO_free(text);
+    return client->peer.subject != NULL;
+}
+
 static void shaken(struct client *client)
 {
     struct proxy *proxy = client->proxy;
 
     leave_handshakes(client);
+    if (!learn_subject(client)) {
+        count(&proxy->counters.tls_failed, 1);
+        client_close(client);
+        return;
+    }
     count(&proxy->counters.tls_handshakes, 1);
     if (SSL_session_reused(tls_ssl(client->tls)))
         count(&proxy->counters.tls_resumed, 1);

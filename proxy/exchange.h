@@ -42,6 +42,8 @@ struct peer {
     uint8_t ip_size;
     bool is_trusted; /* its X-Forwarded-* are believed */
     bool is_tls;
+    char *
+        subject; /* of its verified certificate (RFC 4514), owned by the connection; NULL: none was asked for */
     const char *port_text; /* of the listener, for X-Forwarded-Port; empty: a unix socket's */
 };
 

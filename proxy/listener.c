@@ -129,6 +129,9 @@ void listener_adopt(struct listener *listener, const struct listen_config *confi
     listener->config = config_ref(owner);
     listener->expose_count = config->expose_count;
     listener->expose = config->expose;
+    listener->redirect = config->redirect;
+    listener->acme = owner->acme;
+    listener->answers_itself = config->expose_count || config->redirect || owner->acme;
     listener->is_tls = config->tls.pair_count > 0;
     listener->tls_contexts = tls_contexts_ref(listener->proxy->snapshot->tls);
     listener->tls = tls_contexts_of(listener->tls_contexts, &listener->address);

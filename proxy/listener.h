@@ -21,7 +21,10 @@ struct listener {
     struct tls_contexts *tls_contexts; /* referenced */
     unsigned expose_count;
     char **expose;         /* of `config` */
-    struct config *config; /* referenced for expose */
+    unsigned redirect;     /* to https at this port; 0: off */
+    const char *acme;      /* of `config` */
+    bool answers_itself;   /* some requests: one of the three is set */
+    struct config *config; /* referenced for expose and acme */
     unsigned next_loop;    /* a unix listener deals its connections out */
 };
 

@@ -27,6 +27,7 @@ static const unsigned char request_ways[FIELD_NAMES] = {
     [FIELD_TRANSFER_ENCODING] = WAY_DROP,
     [FIELD_UPGRADE] = WAY_DROP,
     [FIELD_VIA] = WAY_OURS,
+    [FIELD_X_CLIENT_SUBJECT] = WAY_OURS,
     [FIELD_X_FORWARDED_FOR] = WAY_OURS,
     [FIELD_X_FORWARDED_HOST] = WAY_OURS,
     [FIELD_X_FORWARDED_PORT] = WAY_OURS,
@@ -52,7 +53,7 @@ static const bool response_drops[FIELD_NAMES] = {
 
 /* What the request said of itself that is ours to write: collected in the one pass over its fields. */
 struct said {
-    struct slice host, port, proto, request_id, request_start, max_forwards;
+    struct slice host, port, proto, request_id, request_start, max_forwards, subject;
     struct slice expect;
     bool has_via, has_forwarded_for;
 };
@@ -223,6 +224,7 @@ static void note(struct said *said, const struct field *field, bool is_trusted)
     if (!is_trusted)
         return;
     switch (field->known) {
+    case FIELD_X_CLIENT_SUBJECT: said->subject = field->value; return;
     case FIELD_X_FORWARDED_FOR: said->has_forwarded_for = true; return;
     case FIELD_X_FORWARDED_HOST: said->host = field->value; return;
     case FIELD_X_FORWARDED_PORT: said->port = field->value; return;
@@ -247,7 +249,8 @@ size_t rewrite_request(struct buffer *into, const struct head *head, const struc
                        const struct config *config, bool is_websocket, bool drop_expect, uint64_t wall_us,
                        char real[46])
 {
-    size_t room = head->size * 2 + head->host.size * 2 + OURS_ROOM;
+    size_t subject_size = peer->subject ? strlen(peer->subject) : 0;
+    size_t room = head->size * 2 + head->host.size * 2 + subject_size + OURS_ROOM;
     char *start = buffer_reserve(into, room), *at = put_request_line(start, head);
     size_t real_size = find_client(head, peer, config, real);
     struct said said = {0};
@@ -262,6 +265,10 @@ size_t rewrite_request(struct buffer *into, const struct head *head, const struc
                 at = h1_put_field(at, field->name, field->value);
     }
     at = put_forwarded(at, head, peer, &said, (struct slice){real, real_size});
+    if (peer->subject)
+        at = h1_put_field(at, SLICE("X-Client-Subject"), (struct slice){peer->subject, subject_size});
+    else if (said.subject.size)
+        at = h1_put_field(at, SLICE("X-Client-Subject"), said.subject);
     at = put_ours(at, head, &said, config, wall_us);
     if (is_websocket)
         at = h1_put(at, SLICE("Connection: Upgrade\r\nUpgrade: websocket\r\n"));

@@ -13,6 +13,7 @@
 
 #include "base/certificate.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -27,11 +28,19 @@ struct tls_name {
     unsigned pair;
 };
 
+/* An OCSP response; without bytes: none. */
+struct tls_staple {
+    char *bytes;
+    size_t size;
+    int64_t until; /* seconds since the epoch */
+};
+
 struct tls_listener {
     struct address address;
     const struct ticket_keys *tickets;
     unsigned pair_count;
     SSL_CTX **pairs;
+    struct tls_staple *staples; /* by pair */
     unsigned name_count;
     struct tls_name *names; /* sorted by name, then by pair */
 };
@@ -193,6 +202,21 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     return result;
 }
 
+static int on_status(SSL *ssl, void *argument)
+{
+    const struct tls_staple *held = argument;
+    unsigned char *copy;
+
+    if (held->until < (int64_t)(clock_wall_us() / 1000000))
+        return SSL_TLSEXT_ERR_NOACK;
+    copy = OPENSSL_memdup(held->bytes, held->size);
+    if (!copy || SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)held->size) != 1) {
+        OPENSSL_free(copy);
+        return SSL_TLSEXT_ERR_NOACK;
+    }
+    return SSL_TLSEXT_ERR_OK;
+}
+
 /* --- making --- */
 
 /* Tickets are good only where the same is asked of a client: a listener with other rules about client certificates does not take
@@ -200,15 +224,45 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 static bool set_resumption(SSL_CTX *context, const struct tls_listener *listener,
                            const struct listen_config *config)
 {
+    const struct file_config *asked = &config->tls.client_ca;
+    char *identity = mem_alloc(strlen(config->text) + asked->size + 1);
+    size_t identity_size = strlen(config->text) + 1;
     unsigned char id[EVP_MAX_MD_SIZE];
     unsigned size = 0;
+    bool good;
 
-    if (EVP_Digest(config->text, strlen(config->text), id, &size, EVP_sha256(), NULL) != 1)
+    memcpy(identity, config->text, identity_size);
+    if (asked->size)
+        memcpy(identity + identity_size, asked->bytes, asked->size);
+    good = EVP_Digest(identity, identity_size + asked->size, id, &size, EVP_sha256(), NULL) == 1;
+    mem_free(identity);
+    if (!good)
         return false;
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* all state is in the ticket */
     SSL_CTX_set_timeout(context, TICKET_KEY_SECONDS);
     return SSL_CTX_set_session_id_context(context, id, size < 32 ? size : 32) == 1 &&
            (!listener->tickets || SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket));
+}
+
+/* Only who has a certificate comes in. */
+static bool ask_for_certificates(SSL_CTX *context, const struct tls_config *tls)
+{
+    if (!tls->client_ca.bytes)
+        return true;
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    return certificates_trust(context, (struct slice){tls->client_ca.bytes, tls->client_ca.size}, true) > 0;
+}
+
+/* The OCSP response belongs to the context's certificate. */
+static void staple(struct tls_staple *held, SSL_CTX *context, const struct file_config *file)
+{
+    if (!file->bytes || !ocsp_answer_read((struct slice){file->bytes, file->size}, &held->until))
+        return;
+    held->size = file->size;
+    held->bytes = mem_alloc(file->size + 1);
+    memcpy(held->bytes, file->bytes, file->size);
+    SSL_CTX_set_tlsext_status_cb(context, on_status);
+    SSL_CTX_set_tlsext_status_arg(context, held);
 }
 
 static const char *make_pair(SSL_CTX *context, struct tls_listener *listener,
@@ -226,7 +280,7 @@ static const char *make_pair(SSL_CTX *context, struct tls_listener *listener,
                                        tls->min_version == TLS_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) ||
         !SSL_CTX_set_cipher_list(context, tls->ciphers ? tls->ciphers : GOOD_CIPHERS) ||
         !SSL_CTX_set_ciphersuites(context, GOOD_SUITES) || !SSL_CTX_set_max_early_data(context, 0) ||
-        !set_resumption(context, listener, config))
+        !set_resumption(context, listener, config) || !ask_for_certificates(context, tls))
         return certificate_error();
     why = certificate_use(context, (struct slice){pair->certificate.bytes, pair->certificate.size},
                           (struct slice){pair->key.bytes, pair->key.size}, &blames_key);
@@ -245,6 +299,7 @@ static const char *make_listener(struct tls_listener *listener, const struct lis
     listener->address = config->address;
     listener->tickets = tickets;
     listener->pairs = mem_zero((config->tls.pair_count + 1) * sizeof(SSL_CTX *));
+    listener->staples = mem_zero((config->tls.pair_count + 1) * sizeof *listener->staples);
     for (unsigned i = 0; i < config->tls.pair_count && !why; i++) {
         SSL_CTX *context = listener->pairs[i] = SSL_CTX_new(TLS_server_method());
         CHECK(context);
@@ -252,6 +307,7 @@ static const char *make_listener(struct tls_listener *listener, const struct lis
         why = make_pair(context, listener, config, &config->tls.pairs[i]);
         if (!why)
             add_names(listener, i, SSL_CTX_get0_certificate(context));
+        staple(&listener->staples[i], context, &config->tls.pairs[i].ocsp);
     }
     if (listener->name_count)
         qsort(listener->names, listener->name_count, sizeof *listener->names, compare_names);
@@ -294,9 +350,12 @@ void tls_contexts_unref(struct tls_contexts **owner)
         struct tls_listener *listener = &contexts->listeners[i];
         for (unsigned k = 0; k < listener->pair_count; k++)
             SSL_CTX_free(listener->pairs[k]);
+        for (unsigned k = 0; k < listener->pair_count; k++)
+            mem_free(listener->staples[k].bytes);
         for (unsigned k = 0; k < listener->name_count; k++)
             mem_free(listener->names[k].name);
         mem_free(listener->pairs);
+        mem_free(listener->staples);
         mem_free(listener->names);
     }
     mem_free(contexts->listeners);

@@ -193,7 +193,51 @@ START_TEST(printed_and_loaded_it_is_the_same)
 }
 END_TEST
 
-UNIT_MAIN("config/fill_tls", a_pair_is_read_at_once, a_list_is_short_for_pairs_and_the_single_one_comes_first,
+START_TEST(a_redirect_goes_to_the_first_listener_with_tls)
+{
+    begin();
+    struct config *config =
+        load("listen:\n- {address: \"127.0.0.1:1\", redirect: https}\n- {address: \"127.0.0.1:2\", redirect: "
+             "\"https:443\"}\n- {address: \"127.0.0.1:3\", tls: {certificate: a.pem, key: a.key}}\n"
+             "- {address: \"127.0.0.1:4\", tls: {certificate: a.pem, key: a.key}}\n" POOL_A);
+    ck_assert_uint_eq(config->listens[0].redirect, 3);
+    ck_assert_uint_eq(config->listens[1].redirect, 443);
+    ck_assert_uint_eq(config->listens[2].redirect, 0);
+    config_unref(&config);
+    config = load("listen: {address: \"127.0.0.1:1\", redirect: https}\n" POOL_A);
+    ck_assert_uint_eq(config->listens[0].redirect, 443); /* somebody else speaks it */
+    config_unref(&config);
+    must_say(
+        "listen: {address: \"127.0.0.1:1\", redirect: https, tls: {certificate: a.pem, key: a.key}}\n" POOL_A,
+        "t.yaml:1:9: listen[0]: expected 'tls' or 'redirect', got both: what comes here is https already\n");
+    must_say("listen: {address: \"127.0.0.1:1\", redirect: http}\n" POOL_A,
+             "t.yaml:1:44: listen.redirect: expected off, https or https:PORT, got 'http'\n");
+    end();
+}
+END_TEST
+
+START_TEST(client_ca_and_ocsp_are_tried_too)
+{
+    char line[512];
+
+    begin();
+    struct config *config = load(LISTEN("{certificate: a.pem, key: a.key, client_ca: b.pem}"));
+    ck_assert_ptr_nonnull(config->listens[0].tls.client_ca.bytes);
+    config_unref(&config);
+    str_format(line, sizeof line,
+               "t.yaml:1:83: listen.tls.client_ca: expected certificates in PEM form, got '%s/a.key'\n",
+               directory);
+    must_say(LISTEN("{certificate: a.pem, key: a.key, client_ca: a.key}"), line);
+    str_format(line, sizeof line,
+               "t.yaml:1:78: listen.tls.ocsp: expected an OCSP response in DER form, got '%s/a.pem'\n",
+               directory);
+    must_say(LISTEN("{certificate: a.pem, key: a.key, ocsp: a.pem}"), line);
+    end();
+}
+END_TEST
+
+UNIT_MAIN("config/fill_tls", a_redirect_goes_to_the_first_listener_with_tls, client_ca_and_ocsp_are_tried_too,
+          a_pair_is_read_at_once, a_list_is_short_for_pairs_and_the_single_one_comes_first,
           what_is_wrong_is_told_with_its_place, a_certificate_near_its_end_is_worth_a_warning,
           an_engine_that_may_not_read_them_gets_their_bytes, a_file_that_changes_is_noticed,
           printed_and_loaded_it_is_the_same)

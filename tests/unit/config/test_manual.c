@@ -56,7 +56,8 @@ START_TEST(every_example_loads)
         for (unsigned j = 0; j < places[i].section->count; j++) {
             const struct option *option = &places[i].section->rows[j];
             if (!option->example || option->kind == OPTION_USER || option->kind == OPTION_ROUTE_POOL ||
-                option->kind == OPTION_EXPOSE || option->kind == OPTION_TLS)
+                option->kind == OPTION_EXPOSE || option->kind == OPTION_TLS ||
+                option->kind == OPTION_REDIRECT)
                 continue;
             char *yaml =
                 mem_print("%s%s: %s%s", places[i].before, option->key, option->example, places[i].after);
