@@ -126,6 +126,16 @@ ssize_t net_read(int fd, void *into, size_t room)
     return size < 0 ? -errno : size;
 }
 
+ssize_t net_peek(int fd, void *into, size_t room)
+{
+    ssize_t size;
+
+    do {
+        size = recv(fd, into, room, MSG_PEEK);
+    } while (size < 0 && errno == EINTR);
+    return size < 0 ? -errno : size;
+}
+
 ssize_t net_write(int fd, const void *bytes, size_t size)
 {
     ssize_t written;

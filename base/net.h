@@ -27,6 +27,7 @@ int net_accept(int listener, struct address *peer); /* descriptor or -errno */
 int net_connect(const struct address *address);    /* descriptor (the connect may be in progress) or -errno */
 int net_connect_result(int fd);                    /* 0 or -errno of a finished connect */
 ssize_t net_read(int fd, void *into, size_t room); /* > 0; 0 at the end; -errno (EINTR is retried here) */
+ssize_t net_peek(int fd, void *into, size_t room); /* the same, and what was read is still there */
 ssize_t net_write(int fd, const void *bytes, size_t size); /* > 0 or -errno; never SIGPIPE */
 ssize_t net_writev(int fd, const struct iovec *parts, int count);
 size_t net_unsent(int fd); /* bytes written that the peer has not taken yet */

@@ -44,7 +44,8 @@ struct listen_config {
     struct address address;
     char *text; /* as written */
     struct tls_config tls;
-    unsigned redirect; /* to https at this port; 0: off */
+    bool proxy_protocol; /* from trusted proxies */
+    unsigned redirect;   /* to https at this port; 0: off */
     unsigned expose_count;
     char **expose; /* admin pages shown here too: exact paths, "/health/..." only */
 };
@@ -58,6 +59,7 @@ struct limits_config {
     unsigned headers;
     uint64_t body; /* bytes; 0 = no bound */
     unsigned connections;
+    unsigned connections_per_ip; /* 0 = no bound */
 };
 
 struct route_config {

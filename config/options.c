@@ -75,6 +75,10 @@ static const struct option limits[] = {
      .help = "Most bytes of a request's body; more is answered 413. 0: no bound."},
     {"connections", COUNT(1, MILLION), TOP(limits.connections), .preset = "16384",
      .help = "Most client connections at once; more are answered 503."},
+    {"connections_per_ip", COUNT(0, MILLION), TOP(limits.connections_per_ip), .preset = "0",
+     .help = "Most connections of one client address (of one /64 in IPv6) at once; more are answered 503, or "
+             "closed where TLS is spoken. Trusted proxies "
+             "are not counted. 0: no bound."},
 };
 
 static const struct option_word tls_versions[] = {{"1.2", TLS_1_2}, {"1.3", TLS_1_3}, {NULL, 0}};
@@ -131,6 +135,10 @@ static const struct option listens[] = {
              "Files are "
              "read again at a reload and when they change.",
      .example = "{certificate: cert.pem, key: key.pem}"},
+    {"proxy_protocol", .kind = OPTION_SWITCH, FIELD(listen_config, proxy_protocol), .preset = "off",
+     .help = "Connections from `trusted_proxies` begin with a PROXY header (version 1 or 2) that names the "
+             "client; one without is closed. From anybody "
+             "else there is none, and one that is sent is no HTTP."},
     {"redirect", .kind = OPTION_REDIRECT, FIELD(listen_config, redirect), .preset = "off",
      .help = "https: every request is answered 308 to the same place under https, at the port of the first "
              "listener with `tls`, or at the port that is "

@@ -51,6 +51,10 @@ static void check_listeners(struct filling *filling)
                                "expected an address of its own, '%s' is taken by listen[%u] ('%s')",
                                config->listens[i].text, j, config->listens[j].text);
         }
+        if (config->listens[i].proxy_protocol && config->trusted_count == 0)
+            findings_warning(
+                filling->findings, place_of_listener(filling, i), key,
+                "proxy_protocol changes nothing: 'trusted_proxies' names nobody who may speak it");
         if (config->listens[i].redirect && config->listens[i].tls.pair_count)
             findings_error(filling->findings, place_of_listener(filling, i), key,
                            "expected 'tls' or 'redirect', got both: what comes here is https already");

@@ -31,43 +31,22 @@ static void on_task(struct task *task)
         client_h1_advance(client);
 }
 
-static bool is_trusted(const struct config *config, const struct address *address)
-{
-    for (unsigned i = 0; i < config->trusted_count; i++)
-        if (network_contains(&config->trusted[i], address))
-            return true;
-    return false;
-}
-
-static void know_peer(struct client *client, const struct address *address)
-{
-    char text[ADDRESS_TEXT];
-    size_t size = address_print_ip(address, text);
-
-    size = size < sizeof client->peer.ip ? size : sizeof client->peer.ip;
-    memcpy(client->peer.ip, text, size);
-    client->peer.ip_size = (uint8_t)size;
-    client->peer.is_trusted = is_trusted(client->proxy->snapshot->config, address);
-    client->peer.port_text = client->listener->port_text;
-}
-
 static const char too_many[] =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 32\r\n"
     "Retry-After: 1\r\nConnection: close\r\n\r\n{\"error\":\"too_many_connections\"}";
 
 /* Over limits.connections: told so at once, and no worker is touched. The answer has to survive what the client has sent already, so what is there is
  * read first; there is no lingering, which would hold the very thing that is short. Before a handshake nothing can be told. */
-static void turn_away(struct proxy *proxy, bool is_tls, int fd)
+void client_turn_away(struct proxy *proxy, const struct listener *listener, int fd)
 {
     char bytes[4096];
 
     count(&proxy->counters.connections_refused, 1);
-    if (!is_tls) {
-        (void)net_read(fd, bytes, sizeof bytes);
-        (void)net_write(fd, too_many, sizeof too_many - 1);
-        net_shutdown_write(fd);
-    }
-    net_close(&fd);
+    if (listener->is_tls)
+        return;
+    (void)net_read(fd, bytes, sizeof bytes);
+    (void)net_write(fd, too_many, sizeof too_many - 1);
+    net_shutdown_write(fd);
 }
 
 void client_open(struct proxy *proxy, struct listener *listener, int fd, const struct address *address)
@@ -79,29 +58,26 @@ void client_open(struct proxy *proxy, struct listener *listener, int fd, const s
 
     if (others >= config->limits.connections || others >= proxy->connections_max) {
         atomic_fetch_sub(connections, 1);
-        turn_away(proxy, listener->is_tls, fd);
+        client_turn_away(proxy, listener, fd);
+        net_close(&fd);
         return;
     }
     client = slab_take(&proxy->client_slab);
     client->tag = CLIENT_TAG;
-    client->state = CLIENT_WAITING;
+    client->state = CLIENT_ARRIVING;
     client->proxy = proxy;
     client->fd = fd;
     client->stream.ops = &client_h1_ops;
     client->listener = listener_ref(listener);
     client->readable = true;
-    know_peer(client, address);
+    client_know_peer(client, address);
     deadline_init(&client->deadline, client_h1_due, client);
     task_init(&client->task, on_task);
     list_push_back(&proxy->clients, &client->node);
     proxy->client_count++;
     count(&proxy->counters.connections_accepted, 1);
     deadline_start(&client->deadline, proxy->loop, config->timeouts.header);
-    /* The first request, or ClientHello, is often there already: read before anything is registered. */
-    if (listener->is_tls)
-        client_tls_open(client);
-    else
-        client_h1_advance(client);
+    client_arrive(client); /* its first bytes are often there already: read before anything is registered */
     if (client->state == CLIENT_EXCHANGE && client->closes && client->body_is_done && !client->blocked)
         deadline_start(&client->deadline, proxy->loop, UNWATCHED_MS);
     else if (client->state != CLIENT_CLOSED)
@@ -128,6 +104,8 @@ void client_close(struct client *client)
         return;
     if (client->tls_contexts)
         client_tls_close(client, is_finished(client));
+    if (client->is_counted)
+        per_ip_release(&client->key);
     client->state = CLIENT_CLOSED;
     if (client->stream.exchange)
         exchange_client_gone(client->stream.exchange);
@@ -168,7 +146,6 @@ void client_linger(struct client *client)
 void client_drain(struct client *client)
 {
     client->closes = true;
-    if (client->state == CLIENT_WAITING ||
-        client->state == CLIENT_HANDSHAKE) /* a request may be on its way: it gets its answer */
+    if (client->state <= CLIENT_WAITING) /* a request may be on its way: it gets its answer */
         deadline_start(&client->deadline, client->proxy->loop, DRAIN_IDLE_MS);
 }

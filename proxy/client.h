@@ -2,7 +2,7 @@
  *
  * A client's connection: accepted by a listener, talked to by client_h1.c (later also client_h2.c). An idle one holds no buffer.
  *
- *  (handshake ->) waiting -> reading head -> exchange -> waiting ...      any -> lingering -> closed
+ *  arriving -> (handshake ->) waiting -> reading head -> exchange -> waiting ...      any -> lingering -> closed
  *                                exchange -> tunnel -> closed */
 #ifndef DROVER_PROXY_CLIENT_H
 #define DROVER_PROXY_CLIENT_H
@@ -10,8 +10,10 @@
 #include "base/net.h"
 #include "base/tls.h"
 #include "proxy/exchange.h"
+#include "proxy/per_ip.h"
 
 enum client_state {
+    CLIENT_ARRIVING,  /* who it is, by a PROXY header perhaps */
     CLIENT_HANDSHAKE, /* TLS; what follows has its time from the same accept */
     CLIENT_WAITING,   /* for the first byte of a request */
     CLIENT_READING,   /* a head */
@@ -50,9 +52,18 @@ struct client {
     struct tls_contexts *tls_contexts; /* referenced: what `tls` calls back to */
     struct list handshake_node;
     bool handshake_is_deferred;
+    bool is_counted; /* of its address, under limits.connections_per_ip */
+    struct per_ip_key key;
 };
 
-ssize_t client_tls_read(struct client *client, void *into, size_t room); /* client_tls.c */
+ssize_t client_tls_read(struct client *client, void *into, size_t room);
+void client_turn_away(struct proxy *proxy, const struct listener *listener, int fd);
+
+/* client_arrival.c */
+void client_know_peer(struct client *client, const struct address *address);
+void client_arrive(struct client *client); /* goes on as soon as it is known who it is */
+
+/* client_tls.c */
 
 /* The connection's bytes, sealed or not; as net_read and its kin answer. */
 static inline ssize_t client_read(struct client *client, void *into, size_t room)

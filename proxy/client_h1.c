@@ -305,6 +305,10 @@ void client_h1_event(evutil_socket_t fd, short what, void *argument)
         tunnel_on_client(client->tunnel, what);
         return;
     }
+    if (client->state == CLIENT_ARRIVING) {
+        client_arrive(client);
+        return;
+    }
     if (client->state == CLIENT_HANDSHAKE) {
         client_tls_advance(client, false);
         return;
@@ -320,6 +324,7 @@ void client_h1_due(void *argument)
     struct client *client = tagged(argument, CLIENT_TAG);
 
     switch (client->state) {
+    case CLIENT_ARRIVING:
     case CLIENT_HANDSHAKE:
     case CLIENT_WAITING: client_close(client); return; /* idle for too long, or not a byte since the accept */
     case CLIENT_READING: client_h1_refuse_head(client, 408, "the head did not come in time"); return;

@@ -129,6 +129,7 @@ void listener_adopt(struct listener *listener, const struct listen_config *confi
     listener->config = config_ref(owner);
     listener->expose_count = config->expose_count;
     listener->expose = config->expose;
+    listener->proxy_protocol = config->proxy_protocol;
     listener->redirect = config->redirect;
     listener->acme = owner->acme;
     listener->answers_itself = config->expose_count || config->redirect || owner->acme;

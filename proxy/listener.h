@@ -21,6 +21,7 @@ struct listener {
     struct tls_contexts *tls_contexts; /* referenced */
     unsigned expose_count;
     char **expose;         /* of `config` */
+    bool proxy_protocol;   /* trusted proxies say first whose connection it is */
     unsigned redirect;     /* to https at this port; 0: off */
     const char *acme;      /* of `config` */
     bool answers_itself;   /* some requests: one of the three is set */
