@@ -197,6 +197,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     } else if (!ticket_keys_find(listener->tickets, name, &key, &is_newest)) {
         return 0;
     }
+    /* In TLS 1.3 a ticket is for one use (RFC 8446 appendix C.4): who has used one gets another. */
+    is_newest = is_newest && (seals || SSL_version(ssl) < TLS1_3_VERSION);
     result = seal_or_open(&key, iv, cipher, mac, seals) ? (is_newest ? 1 : 2) : -1;
     explicit_bzero(&key, sizeof key);
     return result;
