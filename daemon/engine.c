@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The engine: the child that carries the traffic and decides. This is its control thread: it starts and stops the loops and wires fleets,
- * probes, snapshots, admin and the keeper together. It owns all of them. */
+ * The engine: the child that carries the traffic and decides. This is its control thread: it starts and
+ * stops the loops and wires fleets, probes, snapshots, admin and the keeper together. It owns all of them. */
 #include "daemon/engine.h"
 
 #include <errno.h>
@@ -101,7 +101,8 @@ static void carriers_close(struct engine *engine)
     mem_free(engine->proxies);
 }
 
-/* Socket i of an address goes to loop i mod N; a loop beyond the sockets shares one. A unix socket is accepted by the first loop, which deals out. */
+/* Socket i of an address goes to loop i mod N; a loop beyond the sockets shares one. A unix socket is
+ * accepted by the first loop, which deals out. */
 void engine_listen(struct engine *engine, unsigned index, const struct listener_sockets *sockets)
 {
     bool is_unix = address_is_unix(&engine->config->listens[index].address);

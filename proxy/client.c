@@ -14,8 +14,8 @@
 #define CLIENT_TAG 0x434c4e54u
 #define LINGER_MS  2000
 
-/* Who asks once and wants the connection closed then has nothing more to say: when the answer is there within this time, the
- * connection was never registered at all. */
+/* Who asks once and wants the connection closed then has nothing more to say: when the answer is there
+ * within this time, the connection was never registered at all. */
 #define UNWATCHED_MS  20
 #define DRAIN_IDLE_MS 500 /* an idle connection stays so long when drover stops */
 
@@ -53,8 +53,9 @@ static const char too_many[] =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 32\r\n"
     "Retry-After: 1\r\nConnection: close\r\n\r\n{\"error\":\"too_many_connections\"}";
 
-/* Over limits.connections: told so at once, and no worker is touched. The answer has to survive what the client has sent already, so what is there is
- * read first; there is no lingering, which would hold the very thing that is short. */
+/* Over limits.connections: told so at once, and no worker is touched. The answer has to survive what the
+ * client has sent already, so what is there is read first; there is no lingering, which would hold the very
+ * thing that is short. */
 static void turn_away(struct proxy *proxy, int fd)
 {
     char bytes[4096];
@@ -93,8 +94,8 @@ void client_open(struct proxy *proxy, struct listener *listener, int fd, const s
     proxy->client_count++;
     count(&proxy->counters.connections_accepted, 1);
     deadline_start(&client->deadline, proxy->loop, config->timeouts.header);
-    client_h1_advance(
-        client); /* the first request is often there already: read before anything is registered */
+    /* the first request is often there already: read before anything is registered */
+    client_h1_advance(client);
     if (client->state == CLIENT_EXCHANGE && client->closes && client->body_is_done && !client->blocked)
         deadline_start(&client->deadline, proxy->loop, UNWATCHED_MS);
     else if (client->state != CLIENT_CLOSED)

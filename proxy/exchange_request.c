@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The way of a request to its worker: its body is taken as it comes, or collected whole first; what has been sent is kept while it is small, so
- * that the request can be sent again. */
+ * The way of a request to its worker: its body is taken as it comes, or collected whole first; what has
+ * been sent is kept while it is small, so that the request can be sent again. */
 #include "base/log.h"
 #include "proxy/exchange.h"
 #include "proxy/link.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Heads, written anew. A field goes one of four ways, by the table below; what drover itself knows is added. */
+ * Heads, written anew. A field goes one of four ways, by the table below; what drover itself knows is
+ * added. */
 #include "proxy/rewrite.h"
 
 #include "base/backoff.h"
@@ -83,7 +84,8 @@ static struct slice last_element(struct slice *list)
     return element;
 }
 
-/* The right-most address that is not a trusted proxy's; an element that is no address ends the search: what stands left of it proves nothing. */
+/* The right-most address that is not a trusted proxy's; an element that is no address ends the search: what
+ * stands left of it proves nothing. */
 static size_t find_client(const struct head *head, const struct peer *peer, const struct config *config,
                           char real[46])
 {

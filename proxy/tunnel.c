@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tunnels: two directions, each read only when what it read before has been written, so that memory is bounded by one read. Loop thread only. */
+ * Tunnels: two directions, each read only when what it read before has been written, so that memory is
+ * bounded by one read. Loop thread only. */
 #include "proxy/tunnel.h"
 
 #include <errno.h>
@@ -196,7 +197,8 @@ static bool pass(struct tunnel *tunnel, struct direction *direction, int to, cha
     return push(tunnel, direction, to);
 }
 
-/* Reads once more when the source has something and the last piece is written. False: nothing moved, or ended. */
+/* Reads once more when the source has something and the last piece is written. False: nothing moved, or
+ * ended. */
 static bool move_once(struct tunnel *tunnel, struct direction *direction, int from, int to, size_t *turn)
 {
     uint32_t capacity;
@@ -237,7 +239,8 @@ static void shut_when_done(struct direction *direction, int to)
     }
 }
 
-/* Both sides have ended; or both have said close and one has ended, whatever the other does with its connection (RFC 6455 section 7.1.1). */
+/* Both sides have ended; or both have said close and one has ended, whatever the other does with its
+ * connection (RFC 6455 section 7.1.1). */
 static bool is_finished(const struct tunnel *tunnel)
 {
     const struct direction *to_link = &tunnel->to_link, *to_client = &tunnel->to_client;
