@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The heart: the state machine of one request and its response. Loop thread only. An exchange is owned by its client's stream; a link points to it while it
- * works for it. This file has its life, exchange_queue.c the queue, exchange_request.c the way to the worker,
- * exchange_response.c the way back.
+ * The heart: the state machine of one request and its response. Loop thread only. An exchange is owned by its
+ * client's stream; a link points to it while it works for it. This file has its life, exchange_queue.c the
+ * queue, exchange_request.c the way to the worker, exchange_response.c the way back.
  *
  *   exchange_open ---------> COLLECTING --exchange_body_end--+   (buffering: the whole request first)
  *        |                                                   |
