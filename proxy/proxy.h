@@ -34,14 +34,14 @@ struct exposed_page {
 struct exposed_page *exposed_page_new(const char *path, unsigned status, struct slice body);
 void exposed_page_unref(struct exposed_page **page);
 
-/* Counts of one loop: written by it alone, read by anybody. One row here is all a new counter needs. */
-/* clang-format off: it would indent each row deeper than the one before */
-#define PROXY_COUNTERS(X)                                                                                    \
-    X(connections_accepted)                                                                                  \
-    X(connections_refused) X(requests) X(responses_1xx) X(responses_2xx) X(responses_3xx) X(responses_4xx)   \
-        X(responses_5xx) X(tunnels_opened) X(tunnels_closed) X(links_opened) X(links_reused) X(links_stale)  \
-            X(retries) X(queued) X(queue_full) X(queue_timeout) X(no_worker) X(client_gone)                  \
-                X(bytes_from_clients) X(bytes_to_clients) X(log_lines_dropped)
+/* Counts of one loop: written by it alone, read by anybody. One name here is all a new counter
+ * needs. (The formatter would indent each row deeper than the one before.) */
+/* clang-format off */
+#define PROXY_COUNTERS(X) \
+    X(connections_accepted) X(connections_refused) X(requests) X(responses_1xx) X(responses_2xx) \
+    X(responses_3xx) X(responses_4xx) X(responses_5xx) X(tunnels_opened) X(tunnels_closed) \
+    X(links_opened) X(links_reused) X(links_stale) X(retries) X(queued) X(queue_full) X(queue_timeout) \
+    X(no_worker) X(client_gone) X(bytes_from_clients) X(bytes_to_clients) X(log_lines_dropped)
 /* clang-format on */
 struct proxy_counters {
 #define X(name) _Atomic uint64_t name;
