@@ -180,6 +180,11 @@ static const char *stamp_of(struct access_log *log, uint64_t wall_us)
         localtime_r(&second, &parts);
         strftime(log->stamp, sizeof log->stamp,
                  log->format == LOG_FORMAT_JSON ? "%Y-%m-%dT%H:%M:%S%z" : "%d/%b/%Y:%H:%M:%S %z", &parts);
+        if (log->format == LOG_FORMAT_JSON) { /* RFC 3339 has a colon in the offset */
+            size_t end = strlen(log->stamp);
+            memmove(log->stamp + end - 1, log->stamp + end - 2, 3);
+            log->stamp[end - 2] = ':';
+        }
         log->stamp_second = (uint64_t)second;
     }
     return log->stamp;

@@ -322,7 +322,12 @@ static void on_due(void *argument)
 {
     struct tunnel *tunnel = tagged(argument, TUNNEL_TAG);
 
-    fail(tunnel, tunnel->close_code ? FAILURE_STOPPING : FAILURE_STALLED);
+    if (tunnel->close_code) {
+        finish(tunnel);
+        return;
+    }
+    tunnel->failure = FAILURE_STALLED;
+    tunnel_say_close(tunnel, 1001); /* idle for too long */
 }
 
 void tunnel_say_close(struct tunnel *tunnel, unsigned code)
@@ -330,7 +335,8 @@ void tunnel_say_close(struct tunnel *tunnel, unsigned code)
     if (tunnel->close_code || tunnel->is_over)
         return;
     tunnel->close_code = code;
-    tunnel->failure = FAILURE_STOPPING;
+    if (tunnel->failure == FAILURE_NONE)
+        tunnel->failure = FAILURE_STOPPING;
     say_close(tunnel, &tunnel->to_client);
     say_close(tunnel, &tunnel->to_link);
     deadline_start(&tunnel->deadline, tunnel->proxy->loop, CLOSING_MS);
