@@ -95,6 +95,7 @@ static void carriers_close(struct engine *engine)
         pthread_join(engine->carriers[i].thread, NULL);
         ticker_stop(&engine->carriers[i].beat);
     }
+    spools_stop(); /* its threads post to the loops as long as they work */
     for (unsigned i = 0; i < engine->carrier_count; i++)
         loop_free(&engine->carriers[i].loop);
     mem_free(engine->carriers);
@@ -263,6 +264,5 @@ int engine_run(const struct engine_start *start)
     on_tick(&engine); /* the workers are started now, not a tick later */
     loop_run(engine.loop);
     engine_fini(&engine);
-    spools_stop();
     return 0;
 }

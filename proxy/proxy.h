@@ -52,7 +52,7 @@ struct proxy_counters {
 /* The threads that read and write temporary files for all loops: once an engine, around the loops' life.
  * NULL: $TMPDIR, else /tmp. */
 void spools_start(const char *directory, unsigned threads);
-void spools_stop(void);
+void spools_stop(void); /* after the loops have ended, before they are freed */
 
 struct proxy;
 struct proxy_options {
