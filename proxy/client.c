@@ -121,8 +121,8 @@ void client_close(struct client *client)
         tunnel_client_closed(client->tunnel);
     deadline_stop(&client->deadline);
     proxy->blocked_count -= client->blocked;
-    net_close(&client->fd); /* first: epoll has forgotten it then, and is asked in vain, which is cheaper */
     watch_close(&client->watch);
+    net_close(&client->fd);
     buffer_release(&client->in);
     buffer_release(&client->out);
     h1_body_fini(&client->body);
