@@ -174,7 +174,7 @@ START_TEST(a_byte_on_an_idle_link_ends_it)
     int link = serve_one(&stage, asker, -1);
     say(link, "H");
     ck_assert(is_readable_within(link, 1000)); /* its end: long before its time */
-    serve_one(&stage, asker, -1); /* on another link */
+    serve_one(&stage, asker, -1);              /* on another link */
     ck_assert(is_ended(link));
     stage_close(&stage);
 }
