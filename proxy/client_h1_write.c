@@ -168,17 +168,6 @@ static void send_head(struct client_stream *stream, const struct head *head)
     rewrite_response(&client->out, head, &plan, clock_wall_us());
 }
 
-static void append_chunk(struct buffer *out, struct slice data)
-{
-    char *start = buffer_reserve(out, H1_CHUNK_HEAD_MAX + data.size + 2), *at = start;
-
-    at = h1_put_hex(at, data.size);
-    at = h1_put(at, SLICE("\r\n"));
-    at = h1_put(at, data);
-    at = h1_put(at, SLICE("\r\n"));
-    buffer_commit(out, (size_t)(at - start));
-}
-
 /* What is collected and a large piece in one call; what the socket does not take is kept. */
 static void write_through(struct client *client, struct slice data)
 {
@@ -222,7 +211,7 @@ static void send_data(struct client_stream *stream, struct slice data)
     if (data.size >= WRITE_THROUGH_MIN && !client->blocked)
         write_through(client, data);
     else if (client->is_chunked)
-        append_chunk(&client->out, data);
+        h1_append_chunk(&client->out, data);
     else
         buffer_append(&client->out, data.at, data.size);
 }
