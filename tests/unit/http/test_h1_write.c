@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "tests/unit/http/reading.h"
 
 START_TEST(numbers_are_written_as_printf_does)
