@@ -7,8 +7,8 @@
 #include "admin/admin.h"
 
 struct web;
-struct web *web_open(struct loop *loop, int listener,
-                     const struct admin_source *source); /* owns `listener`; -1: none */
+/* owns `listener`; -1: none */
+struct web *web_open(struct loop *loop, int listener, const struct admin_source *source);
 void web_close(struct web **web);
 
 /* May a request with this Host be answered at an admin that is configured at `admin`? A page of somebody

@@ -24,8 +24,8 @@ static inline void *check_tag(const void *pointer, uint32_t wanted, const char *
     return (void *)(uintptr_t)pointer;
 }
 
-/* A struct whose first member is `uint32_t tag` can be told by its callbacks: ends the process unless `pointer`
- * is one with the tag `wanted`. Gives the pointer. */
+/* A struct whose first member is `uint32_t tag` can be told by its callbacks: ends the process unless
+ * `pointer` is one with the tag `wanted`. Gives the pointer. */
 #define tagged(pointer, wanted) ((__typeof__(pointer))check_tag((pointer), (wanted), __FILE__, __LINE__))
 
 /* The struct of `type` whose `member` is at `pointer`. */

@@ -160,10 +160,11 @@ void watch_open(struct watch *watch, struct loop *loop, int fd, event_callback_f
     open_watch(watch, loop, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, callback, argument);
 }
 
-void watch_open_stream(struct watch *watch, struct loop *loop, int fd, event_callback_fn callback, void *argument)
+void watch_open_stream(struct watch *watch, struct loop *loop, int fd, event_callback_fn callback,
+                       void *argument)
 {
-    open_watch(watch, loop, fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST | (watch->writes ? EV_WRITE : 0), callback,
-               argument);
+    open_watch(watch, loop, fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST | (watch->writes ? EV_WRITE : 0),
+               callback, argument);
 }
 
 void watch_writes(struct watch *watch)
@@ -176,8 +177,9 @@ void watch_writes(struct watch *watch)
     if (!watch->open)
         return;
     event_del(event);
-    CHECK(event_assign(event, event_get_base(event), event_get_fd(event), (short)(event_get_events(event) | EV_WRITE),
-                       event_get_callback(event), event_get_callback_arg(event)) == 0);
+    CHECK(event_assign(event, event_get_base(event), event_get_fd(event),
+                       (short)(event_get_events(event) | EV_WRITE), event_get_callback(event),
+                       event_get_callback_arg(event)) == 0);
     CHECK(event_add(event, NULL) == 0);
 }
 

@@ -31,16 +31,16 @@ struct watch {
     bool writes; /* watch_writes was called: before the opening, too */
 };
 void watch_open(struct watch *watch, struct loop *loop, int fd, event_callback_fn callback, void *argument);
-/* The same without EV_WRITE, and so without the first event: most streams never have to wait for room. Once one has, watch_writes adds
- * EV_WRITE for good; an event follows when there is room, at once if there is. */
+/* The same without EV_WRITE, and so without the first event: most streams never have to wait for room. Once
+ * one has, watch_writes adds EV_WRITE for good; an event follows when there is room, at once if there is. */
 void watch_open_stream(struct watch *watch, struct loop *loop, int fd, event_callback_fn callback,
                        void *argument);
 void watch_writes(struct watch *watch);
 /* Level-triggered, for read only: for listeners, eventfds and other things that are not streams. */
 void watch_open_readable(struct watch *watch, struct loop *loop, int fd, event_callback_fn callback,
                          void *argument);
-/* Harmless when not open. Before the descriptor is closed, or right after it: a close takes it out of epoll, whose refusal (EBADF; ENOENT when
- * another thread was given the number meanwhile) libevent expects. After is cheaper by a microsecond. */
+/* Before the descriptor is closed: the number may be another thread's the moment after. Harmless when not
+ * open. */
 void watch_close(struct watch *watch);
 void watch_pause(struct watch *watch); /* only for _readable ones: accept nothing for a while */
 void watch_resume(struct watch *watch);

@@ -17,16 +17,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH 256
+#define BATCH        256
 #define BUFFER_BYTES 65536
-#define TARGETS_MAX 4
+#define TARGETS_MAX  4
 
 struct side {
-    int fd;                   /* -1: closed */
+    int fd; /* -1: closed */
     struct side *other;
     unsigned char *left_over; /* what could not be written to this side yet */
     size_t left_size;
-    bool is_ended;            /* this side said end of file */
+    bool is_ended; /* this side said end of file */
 };
 
 struct target {
@@ -151,7 +151,8 @@ static void on_listener(struct target *target)
             return;
         struct sockaddr_in name = loopback(target->port);
         int other = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (other < 0 || (connect(other, (struct sockaddr *)&name, sizeof(name)) < 0 && errno != EINPROGRESS)) {
+        if (other < 0 ||
+            (connect(other, (struct sockaddr *)&name, sizeof(name)) < 0 && errno != EINPROGRESS)) {
             close(fd);
             if (other >= 0)
                 close(other);
@@ -172,7 +173,8 @@ static void open_target(struct target *target, unsigned port)
     target->port = port;
     target->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (target->listener < 0 || bind(target->listener, (struct sockaddr *)&name, sizeof(name)) < 0 ||
-        listen(target->listener, 4096) < 0 || getsockname(target->listener, (struct sockaddr *)&name, &size) < 0) {
+        listen(target->listener, 4096) < 0 ||
+        getsockname(target->listener, (struct sockaddr *)&name, &size) < 0) {
         perror("bare_relay: listen");
         exit(1);
     }

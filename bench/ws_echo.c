@@ -18,11 +18,11 @@
 #include <unistd.h>
 
 #define BUFFER_BYTES 8192
-#define BATCH 256
+#define BATCH        256
 
 struct connection {
     int fd;
-    bool is_open;              /* the handshake is done */
+    bool is_open; /* the handshake is done */
     size_t used;
     unsigned char bytes[BUFFER_BYTES];
 };
@@ -79,7 +79,8 @@ static void drop(struct connection *connection)
 static bool send_all(int fd, const void *bytes, size_t size)
 {
     ssize_t sent = send(fd, bytes, size, MSG_NOSIGNAL);
-    return sent == (ssize_t)size; /* small answers to a reader that keeps up: a short write is a failure here */
+    return sent ==
+           (ssize_t)size; /* small answers to a reader that keeps up: a short write is a failure here */
 }
 
 /* The answer to the handshake, once its head is whole. False: no handshake. */
@@ -146,8 +147,8 @@ static ssize_t echo_frame(struct connection *connection, size_t at)
 
 static bool serve(struct connection *connection)
 {
-    ssize_t got = recv(connection->fd, connection->bytes + connection->used,
-                       BUFFER_BYTES - 1 - connection->used, 0);
+    ssize_t got =
+        recv(connection->fd, connection->bytes + connection->used, BUFFER_BYTES - 1 - connection->used, 0);
     if (got <= 0)
         return got < 0 && errno == EAGAIN;
     connection->used += (size_t)got;

@@ -186,17 +186,17 @@ void config_unref(struct config **config);
 char *config_worker_text(const char *text, const char *port, const char *socket, const char *worker);
 
 /* Comparing, for a reload. */
-bool config_same_worker(const struct pool_config *a,
-                        const struct pool_config *b); /* command, environment, directory, user, bind, port */
+/* command, environment, directory, user, bind, port */
+bool config_same_worker(const struct pool_config *a, const struct pool_config *b);
 /* What changed but needs a restart (user, control, admin): lines into the report as errors. */
 void config_compare_fixed(const struct config *running, const struct config *next,
                           struct config_report *report);
 const struct pool_config *config_find_pool(const struct config *config, const char *name);
 
-void config_print(const struct config *config,
-                  struct config_report *into); /* every option as decided, as YAML (drover check --print) */
+/* every option as decided, as YAML (drover check --print) */
+void config_print(const struct config *config, struct config_report *into);
 char *config_manual(void); /* docs/options.md: generated from the rows of options.c; caller frees */
-char *config_sample(
-    const char *directory); /* `drover init`: a commented drover.yaml for the app found there; caller frees */
+/* `drover init`: a commented drover.yaml for the app found there; caller frees */
+char *config_sample(const char *directory);
 
 #endif

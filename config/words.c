@@ -56,8 +56,8 @@ static char take(struct splitting *splitting)
 
 static void keep(struct splitting *splitting, char c)
 {
-    buffer_append(&splitting->word, c == '$' ? "$$" : &c,
-                  c == '$' ? 2 : 1); /* a plain dollar, for config_worker_text */
+    /* a plain dollar, for config_worker_text */
+    buffer_append(&splitting->word, c == '$' ? "$$" : &c, c == '$' ? 2 : 1);
     splitting->in_word = true;
 }
 

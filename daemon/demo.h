@@ -109,8 +109,8 @@ char *demo_page_html(const struct demo *demo);
 
 /* demo_websocket.c */
 void demo_websocket_open(struct demo_connection *connection, const struct head *head);
-bool demo_websocket_read(
-    struct demo_connection *connection); /* false: nothing more can be done with what is there */
+/* false: nothing more can be done with what is there */
+bool demo_websocket_read(struct demo_connection *connection);
 void demo_websocket_close(struct demo_connection *connection, unsigned code);
 void demo_websocket_fini(struct demo_websocket *websocket);
 

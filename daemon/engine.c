@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The engine: the child that carries the traffic and decides. This is its control thread: it starts and stops the loops and wires fleets,
- * probes, snapshots, admin and the keeper together. It owns all of them. */
+ * The engine: the child that carries the traffic and decides. This is its control thread: it starts and
+ * stops the loops and wires fleets, probes, snapshots, admin and the keeper together. It owns all of them. */
 #include "daemon/engine.h"
 
 #include <errno.h>
@@ -95,13 +95,15 @@ static void carriers_close(struct engine *engine)
         pthread_join(engine->carriers[i].thread, NULL);
         ticker_stop(&engine->carriers[i].beat);
     }
+    spools_stop(); /* its threads post to the loops as long as they work */
     for (unsigned i = 0; i < engine->carrier_count; i++)
         loop_free(&engine->carriers[i].loop);
     mem_free(engine->carriers);
     mem_free(engine->proxies);
 }
 
-/* Socket i of an address goes to loop i mod N; a loop beyond the sockets shares one. A unix socket is accepted by the first loop, which deals out. */
+/* Socket i of an address goes to loop i mod N; a loop beyond the sockets shares one. A unix socket is
+ * accepted by the first loop, which deals out. */
 void engine_listen(struct engine *engine, unsigned index, const struct listener_sockets *sockets)
 {
     bool is_unix = address_is_unix(&engine->config->listens[index].address);
@@ -264,6 +266,5 @@ int engine_run(const struct engine_start *start)
     on_tick(&engine); /* the workers are started now, not a tick later */
     loop_run(engine.loop);
     engine_fini(&engine);
-    spools_stop();
     return 0;
 }

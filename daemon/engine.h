@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The inside of an engine: what engine.c, parts.c, readiness.c, orders_in.c and reload.c share. Control thread only, but for the loops' own
- * threads, which touch nothing of this. */
+ * The inside of an engine: what engine.c, parts.c, readiness.c, orders_in.c and reload.c share. Control
+ * thread only, but for the loops' own threads, which touch nothing of this. */
 #ifndef DROVER_DAEMON_ENGINE_H
 #define DROVER_DAEMON_ENGINE_H
 
@@ -74,11 +74,11 @@ struct engine {
 
 /* parts.c */
 void parts_open(struct engine *engine);
-void parts_adopt(struct engine *engine,
-                 struct config *config); /* the configuration in force is another one now */
+/* the configuration in force is another one now */
+void parts_adopt(struct engine *engine, struct config *config);
 void parts_close(struct engine *engine);
-struct part *parts_find(struct engine *engine,
-                        const char *pool); /* leaving ones too, behind the others; NULL */
+/* leaving ones too, behind the others; NULL */
+struct part *parts_find(struct engine *engine, const char *pool);
 struct part *parts_of_slot(struct engine *engine, int slot);
 void parts_changed(struct part *part); /* the next snapshot is made at the end of this turn */
 void parts_publish(struct engine *engine);

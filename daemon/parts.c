@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The pools of the configuration and who fills them. When a fleet or the servers say that their members changed, the next set and the
- * next snapshot are made at the end of the turn and posted to every loop. Control thread. */
+ * The pools of the configuration and who fills them. When a fleet or the servers say that their members
+ * changed, the next set and the next snapshot are made at the end of the turn and posted to every loop.
+ * Control thread. */
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -136,7 +137,8 @@ static bool is_same(const struct part *part, const struct pool_config *pool)
     return strcmp(part->name, pool->name) == 0 && (part->fleet != NULL) == pool->is_launched;
 }
 
-/* Who fills that pool already; also one that was leaving: it was put back into the file before it had drained. */
+/* Who fills that pool already; also one that was leaving: it was put back into the file before it had
+ * drained. */
 static struct part *take_old(struct engine *engine, struct part **old, unsigned count,
                              const struct pool_config *pool)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Probes for workers: is a new one ready, is a running one still fit (where probe.path is set), may an ejected one have its trial? The answers
- * go to the fleet and the balancer; neither knows how they were found. Control thread. */
+ * Probes for workers: is a new one ready, is a running one still fit (where probe.path is set), may an
+ * ejected one have its trial? The answers go to the fleet and the balancer; neither knows how they were
+ * found. Control thread. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -125,7 +126,8 @@ void readiness_members(struct part *part)
     }
 }
 
-/* Watches go on with the question, interval and verdict's numbers of the new file; without a path nobody is unfit any more. */
+/* Watches go on with the question, interval and verdict's numbers of the new file; without a path nobody is
+ * unfit any more. */
 void readiness_adopt(struct part *part)
 {
     list_each_safe (node, next, &part->engine->checks) {

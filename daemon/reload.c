@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A reload on the engine's side: validate the bytes that the keeper read, take the new listeners, then adopt all of it at once. Control thread. */
+ * A reload on the engine's side: validate the bytes that the keeper read, take the new listeners, then
+ * adopt all of it at once. Control thread. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/net.h"
@@ -108,8 +109,8 @@ static void unlisten(struct engine *engine, const struct address *address)
         proxy_unlisten(engine->proxies[i], address);
 }
 
-/* What is listened on already stays as it is (we have its sockets), unless other loops are to accept: then they are dealt out anew. What waits in a
- * backlog waits there meanwhile: the keeper holds the sockets. */
+/* What is listened on already stays as it is (we have its sockets), unless other loops are to accept: then
+ * they are dealt out anew. What waits in a backlog waits there meanwhile: the keeper holds the sockets. */
 static void change_listeners(struct engine *engine, bool deals_anew)
 {
     struct config *config = engine->config;

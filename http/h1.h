@@ -5,6 +5,7 @@
 #ifndef DROVER_HTTP_H1_H
 #define DROVER_HTTP_H1_H
 
+#include "base/buffer.h"
 #include "http/message.h"
 
 enum h1_verdict {
@@ -85,6 +86,8 @@ static inline char *h1_put_field(char *at, struct slice name, struct slice value
 char *h1_put_number(char *at, uint64_t number);
 char *h1_put_hex(char *at, uint64_t number); /* lower case, no leading zeros */
 #define H1_CHUNK_HEAD_MAX 18                 /* 16 digits and CRLF */
+/* One chunk: its size, the bytes, the line end (RFC 9112 section 7.1). `data` is not empty. */
+void h1_append_chunk(struct buffer *into, struct slice data);
 struct slice status_reason(unsigned status); /* "Not Found"; "Unknown" for those nobody named */
 
 #endif

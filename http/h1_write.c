@@ -24,6 +24,17 @@ char *h1_put_hex(char *at, uint64_t number)
     return at + digits;
 }
 
+void h1_append_chunk(struct buffer *into, struct slice data)
+{
+    char *start = buffer_reserve(into, H1_CHUNK_HEAD_MAX + data.size + 2), *at = start;
+
+    at = h1_put_hex(at, data.size);
+    at = h1_put(at, SLICE("\r\n"));
+    at = h1_put(at, data);
+    at = h1_put(at, SLICE("\r\n"));
+    buffer_commit(into, (size_t)(at - start));
+}
+
 struct slice status_reason(unsigned status)
 {
     switch (status) {

@@ -38,14 +38,14 @@ struct output {
 void output_init(struct output *output, struct slot *slot, const char *name);
 /* Pipes for a new process: the write ends go to `writers`, which the caller closes. False: no descriptors. */
 bool output_open(struct output *output, int writers[2]);
-void output_read(struct output *output, struct output_stream *stream,
-                 uint64_t now_ms); /* what is there, a bounded amount */
-bool output_wants_read(const struct output *output,
-                       uint64_t now_ms); /* false: it has written too much in this second */
+/* what is there, a bounded amount */
+void output_read(struct output *output, struct output_stream *stream, uint64_t now_ms);
+/* false: it has written too much in this second */
+bool output_wants_read(const struct output *output, uint64_t now_ms);
 /* Once a second and whenever the window may be over: tells what was dropped. */
 void output_tick(struct output *output, uint64_t now_ms);
-void output_finish(struct output *output,
-                   uint64_t now_ms); /* the process has ended: takes what is left and closes */
+/* the process has ended: takes what is left and closes */
+void output_finish(struct output *output, uint64_t now_ms);
 void output_note(struct output *output, const char *text); /* a line of ours among the last lines */
 
 #endif

@@ -64,8 +64,8 @@ void keeper_obey(struct keeper *keeper, struct engine *engine, const struct orde
 /* stopping.c */
 void stopping_begin(struct keeper *keeper); /* as TERM; the second time: now */
 void stopping_step(struct keeper *keeper, uint64_t now_ms);
-uint64_t stopping_next_ms(
-    const struct keeper *keeper); /* when step has to be called; UINT64_MAX: an event will tell */
+/* when step has to be called; UINT64_MAX: an event will tell */
+uint64_t stopping_next_ms(const struct keeper *keeper);
 
 /* The set that the turn's poll waits for. */
 struct poll_set;

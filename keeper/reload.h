@@ -34,12 +34,13 @@ struct reload {
 };
 
 void reload_ask(struct keeper *keeper, uint64_t reference);
-/* Once a second: certificates and keys that changed, and are not changing still, are read anew, with the configuration in force. */
+/* Once a second: certificates and keys that changed, and are not changing still, are read anew, with the
+ * configuration in force. */
 void reload_look_at_files(struct keeper *keeper);
-void reload_step(struct keeper *keeper,
-                 uint64_t now_ms); /* begins the one that is wanted when it can; time-out */
-void reload_validated(struct keeper *keeper, struct engine *engine, bool accepted,
-                      int report); /* `report`: memfd or -1, the caller's */
+/* begins the one that is wanted when it can; time-out */
+void reload_step(struct keeper *keeper, uint64_t now_ms);
+/* `report`: memfd or -1, the caller's */
+void reload_validated(struct keeper *keeper, struct engine *engine, bool accepted, int report);
 void reload_engine_ended(struct keeper *keeper, struct engine *engine);
 void reload_free(struct keeper *keeper);
 

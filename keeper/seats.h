@@ -34,8 +34,8 @@ void seat_signal(const struct seat *seat, int number); /* to the leader */
 void seat_kill(const struct seat *seat);               /* KILL to the group */
 /* Its leader ended (and is not reaped yet); `status` as waitpid gives it. */
 void seat_ended(struct keeper *keeper, struct seat *seat, int status);
-void seat_give_back(struct keeper *keeper,
-                    int slot); /* no process is there: its endpoint and all that is kept for it goes */
+/* no process is there: its endpoint and all that is kept for it goes */
+void seat_give_back(struct keeper *keeper, int slot);
 
 struct seat *seats_find(struct keeper *keeper, pid_t pid);
 unsigned seats_alive(const struct keeper *keeper);
@@ -49,8 +49,8 @@ void seats_free(struct keeper *keeper);
 void worker_environment(struct environment *environment, char *const *inherited,
                         const struct pool_config *pool, const char *name, const struct endpoint *endpoint,
                         const struct identity *user);
-char **worker_command(const struct pool_config *pool, const char *name,
-                      const struct endpoint *endpoint); /* worker_command_free */
+/* worker_command_free */
+char **worker_command(const struct pool_config *pool, const char *name, const struct endpoint *endpoint);
 void worker_command_free(char **command);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Lines of the access log. The text form is the combined format that log readers know, with six more columns: who answered, seconds in all, seconds
- * in the queue, tries, the failure's word and the request's id. Loop thread only. */
+ * Lines of the access log. The text form is the combined format that log readers know, with six more
+ * columns: who answered, seconds in all, seconds in the queue, tries, the failure's word and the request's
+ * id. Loop thread only. */
 #include "proxy/access_log.h"
 
 #include <poll.h>
@@ -41,7 +42,8 @@ static bool may_write(const struct access_log *log)
     return !log->is_pipe || (poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLOUT));
 }
 
-/* Whole lines, and into a pipe at most PIPE_BUF bytes at once: then poll's word holds, and a line is never torn. */
+/* Whole lines, and into a pipe at most PIPE_BUF bytes at once: then poll's word holds, and a line is never
+ * torn. */
 static size_t next_piece(const struct access_log *log, struct slice rest)
 {
     const char *end;
@@ -178,6 +180,11 @@ static const char *stamp_of(struct access_log *log, uint64_t wall_us)
         localtime_r(&second, &parts);
         strftime(log->stamp, sizeof log->stamp,
                  log->format == LOG_FORMAT_JSON ? "%Y-%m-%dT%H:%M:%S%z" : "%d/%b/%Y:%H:%M:%S %z", &parts);
+        if (log->format == LOG_FORMAT_JSON) { /* RFC 3339 has a colon in the offset */
+            size_t end = strlen(log->stamp);
+            memmove(log->stamp + end - 1, log->stamp + end - 2, 3);
+            log->stamp[end - 2] = ':';
+        }
         log->stamp_second = (uint64_t)second;
     }
     return log->stamp;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The access log of one loop: lines are collected and written together, at the end of a turn when there are many, else every 250 ms.
- * A pipe that nobody reads never blocks the loop: what cannot be written is dropped and counted. */
+ * The access log of one loop: lines are collected and written together, at the end of a turn when there are
+ * many, else every 250 ms. A pipe that nobody reads never blocks the loop: what cannot be written is
+ * dropped and counted. */
 #ifndef DROVER_PROXY_ACCESS_LOG_H
 #define DROVER_PROXY_ACCESS_LOG_H
 
@@ -33,7 +34,7 @@ struct access_log *access_log_new(struct loop *loop, int fd, enum log_format for
                                   _Atomic uint64_t *dropped);
 void access_log_free(struct access_log **log); /* writes what is left */
 void access_log_write(struct access_log *log, const struct access_record *record);
-void access_log_move(struct access_log *log, int fd,
-                     enum log_format format); /* flushes to the old one first */
+/* flushes to the old one first */
+void access_log_move(struct access_log *log, int fd, enum log_format format);
 
 #endif

@@ -14,8 +14,8 @@
 #define CLIENT_TAG 0x434c4e54u
 #define LINGER_MS  2000
 
-/* Who asks once and wants the connection closed then has nothing more to say: when the answer is there within this time, the
- * connection was never registered at all. */
+/* Who asks once and wants the connection closed then has nothing more to say: when the answer is there
+ * within this time, the connection was never registered at all. */
 #define UNWATCHED_MS  20
 #define DRAIN_IDLE_MS 500 /* an idle connection stays so long when drover stops */
 
@@ -35,8 +35,9 @@ static const char too_many[] =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 32\r\n"
     "Retry-After: 1\r\nConnection: close\r\n\r\n{\"error\":\"too_many_connections\"}";
 
-/* Over limits.connections: told so at once, and no worker is touched. The answer has to survive what the client has sent already, so what is there is
- * read first; there is no lingering, which would hold the very thing that is short. Before a handshake nothing can be told. */
+/* Over a limit of connections: told so at once, and no worker is touched. The answer has to survive what the
+ * client has sent already, so what is there is read first; there is no lingering, which would hold the very
+ * thing that is short. Before a handshake nothing can be told. */
 void client_turn_away(struct proxy *proxy, const struct listener *listener, int fd)
 {
     char bytes[4096];
@@ -113,8 +114,8 @@ void client_close(struct client *client)
         tunnel_client_closed(client->tunnel);
     deadline_stop(&client->deadline);
     proxy->blocked_count -= client->blocked;
-    net_close(&client->fd); /* first: epoll has forgotten it then, and is asked in vain, which is cheaper */
     watch_close(&client->watch);
+    net_close(&client->fd);
     buffer_release(&client->in);
     buffer_release(&client->out);
     h1_body_fini(&client->body);

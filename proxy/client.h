@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A client's connection: accepted by a listener, talked to by client_h1.c (later also client_h2.c). An idle one holds no buffer.
+ * A client's connection: accepted by a listener, talked to by client_h1.c (later also client_h2.c). An idle
+ * one holds no buffer.
  *
  *  arriving -> (handshake ->) waiting -> reading head -> exchange -> waiting ...      any -> lingering -> closed
  *                                exchange -> tunnel -> closed */
@@ -95,8 +96,8 @@ static inline void client_shutdown_write(struct client *client)
 }
 
 void client_open(struct proxy *proxy, struct listener *listener, int fd, const struct address *address);
-void client_watch(
-    struct client *client); /* its events are told from now on; harmless when they are already */
+/* its events are told from now on; harmless when they are already */
+void client_watch(struct client *client);
 void client_close(struct client *client);  /* at once; freed at the end of the turn */
 void client_linger(struct client *client); /* all is sent: close so that the client can read it */
 void client_drain(struct client *client);  /* drover stops: close when idle */
@@ -115,8 +116,8 @@ void client_h1_advance(struct client *client); /* does whatever can be done now 
 void client_h1_write(struct client *client);   /* sends what is unsent */
 void client_h1_event(evutil_socket_t fd, short what, void *argument);
 void client_h1_due(void *argument);
-bool client_h1_is_stuck(
-    struct client *client); /* has taken nothing for timeouts.send; else it is looked at again later */
+/* has taken nothing for timeouts.send; else it is looked at again later */
+bool client_h1_is_stuck(struct client *client);
 void client_h1_next(struct client *client); /* the exchange is over */
 
 /* client_h1_write.c: our own answers without an exchange */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * How a client talks HTTP/1: reads heads and bodies for an exchange, one at a time, pipelined ones in order. Loop thread only.
- * client_h1_write.c has the other direction. */
+ * How a client talks HTTP/1: reads heads and bodies for an exchange, one at a time, pipelined ones in
+ * order. Loop thread only. client_h1_write.c has the other direction. */
 #include <errno.h>
 
 #include "base/clock.h"
@@ -213,7 +213,8 @@ static void read_body(struct client *client)
     }
 }
 
-/* While an exchange goes on and its body is in: pipelined requests wait, and an end of the stream is noticed. */
+/* While an exchange goes on and its body is in: pipelined requests wait, and an end of the stream is
+ * noticed. */
 static void look_for_end(struct client *client)
 {
     while (client->state == CLIENT_EXCHANGE && client->readable && !client->at_end &&

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * How a client is answered in HTTP/1: heads rewritten, bodies framed anew, our own short answers. Written first, waited for only when the
- * socket is full. Loop thread only. */
+ * How a client is answered in HTTP/1: heads rewritten, bodies framed anew, our own short answers. Written
+ * first, waited for only when the socket is full. Loop thread only. */
 #include <errno.h>
 
 #include "base/clock.h"
@@ -21,8 +21,8 @@ static struct client *client_of(const struct client_stream *stream)
 
 /* --- bytes out --- */
 
-/* What the client takes out of the kernel's buffer is progress too, and there may be megabytes in it before we are told
- * of room: so we look. */
+/* What the client takes out of the kernel's buffer is progress too, and there may be megabytes in it before
+ * we are told of room: so we look. */
 static void await_client(struct client *client)
 {
     unsigned timeout_ms = client->proxy->snapshot->config->timeouts.send;
@@ -168,17 +168,6 @@ static void send_head(struct client_stream *stream, const struct head *head)
     rewrite_response(&client->out, head, &plan, clock_wall_us());
 }
 
-static void append_chunk(struct buffer *out, struct slice data)
-{
-    char *start = buffer_reserve(out, H1_CHUNK_HEAD_MAX + data.size + 2), *at = start;
-
-    at = h1_put_hex(at, data.size);
-    at = h1_put(at, SLICE("\r\n"));
-    at = h1_put(at, data);
-    at = h1_put(at, SLICE("\r\n"));
-    buffer_commit(out, (size_t)(at - start));
-}
-
 /* What is collected and a large piece in one call; what the socket does not take is kept. */
 static void write_through(struct client *client, struct slice data)
 {
@@ -222,7 +211,7 @@ static void send_data(struct client_stream *stream, struct slice data)
     if (data.size >= WRITE_THROUGH_MIN && !client->blocked)
         write_through(client, data);
     else if (client->is_chunked)
-        append_chunk(&client->out, data);
+        h1_append_chunk(&client->out, data);
     else
         buffer_append(&client->out, data.at, data.size);
 }
@@ -239,7 +228,8 @@ static void send_end(struct client_stream *stream, struct slice trailers)
     whole(client);
 }
 
-/* Without a last chunk, short of its length, or, where the end of the connection would look like the end of the body, by a reset. */
+/* Without a last chunk, short of its length, or, where the end of the connection would look like the end of
+ * the body, by a reset. */
 static void cut(struct client_stream *stream)
 {
     struct client *client = client_of(stream);
@@ -325,8 +315,8 @@ static void answer(struct client_stream *stream, unsigned status, const char *wo
     whole(client);
 }
 
-/* What is answered without an exchange has its line in the log, too. `head`: NULL when it could not be read; of it only the line is taken, nothing else
- * has been checked for the log. */
+/* What is answered without an exchange has its line in the log, too. `head`: NULL when it could not be
+ * read; of it only the line is taken, nothing else has been checked for the log. */
 static void log_own(struct client *client, const struct head *head, unsigned status, size_t size,
                     const char *word)
 {

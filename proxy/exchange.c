@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The heart: the state machine of one request and its response. Loop thread only. An exchange is owned by its client's stream; a link points to it while it
- * works for it. This file has its life, exchange_queue.c the queue, exchange_request.c the way to the worker,
- * exchange_response.c the way back.
+ * The heart: the state machine of one request and its response. Loop thread only. An exchange is owned by its
+ * client's stream; a link points to it while it works for it. This file has its life, exchange_queue.c the
+ * queue, exchange_request.c the way to the worker, exchange_response.c the way back.
  *
  *   exchange_open ---------> COLLECTING --exchange_body_end--+   (buffering: the whole request first)
  *        |                                                   |
@@ -71,7 +71,8 @@ static void forget_tried(struct exchange *exchange)
     exchange->tried_count = 0;
 }
 
-/* The end of every exchange; the memory goes at the end of the turn, since callers above may still look at it. */
+/* The end of every exchange; the memory goes at the end of the turn, since callers above may still look at
+ * it. */
 void exchange_finish(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
@@ -236,8 +237,9 @@ static enum retry_answer decide_retry(const struct exchange *exchange, enum fail
                                                                                     : retry_decide(&question);
 }
 
-/* Who ends the connection under a request has perhaps died of it. Two are enough: true when this is the second (RFC 9110 section 9.2.2 leaves it to us
- * how often). A stale link counts only when its worker has exited; a worker that dies may end two of its links under the same request. */
+/* Who ends the connection under a request has perhaps died of it. Two are enough: true when this is the
+ * second (RFC 9110 section 9.2.2 leaves it to us how often). A stale link counts only when its worker has
+ * exited; a worker that dies may end two of its links under the same request. */
 static bool ends_connections(struct exchange *exchange, enum failure failure)
 {
     bool is_another = exchange->suspect && exchange->suspect != exchange->backend;
@@ -282,7 +284,8 @@ unsigned exchange_response_ms(const struct exchange *exchange)
     return steps * step_ms < whole_ms ? whole_ms - (unsigned)(steps * step_ms) : 1;
 }
 
-/* Draws on the budget, unless the worker has exited. False: not, or not yet: a link tells of a worker's death a moment before its exit is noticed. */
+/* Draws on the budget, unless the worker has exited. False: not, or not yet: a link tells of a worker's
+ * death a moment before its exit is noticed. */
 static bool draw_retry(struct exchange *exchange)
 {
     if (exchange->backend->is_worker && exchange->backend->closed)
@@ -350,8 +353,8 @@ void exchange_client_gone(struct exchange *exchange)
     exchange_finish(exchange);
 }
 
-/* The client has closed its sending side: perhaps it has left, perhaps it waits for the answer. Who waits in the queue is forgotten; a request that a worker
- * has is answered, and that link is not used again. */
+/* The client has closed its sending side: perhaps it has left, perhaps it waits for the answer. Who waits
+ * in the queue is forgotten; a request that a worker has is answered, and that link is not used again. */
 void exchange_client_half_closed(struct exchange *exchange)
 {
     struct link *link = exchange->link;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * One request and its response: two streams, and it knows neither HTTP/1 nor HTTP/2. The picture is at the head of exchange.c. */
+ * One request and its response: two streams, and it knows neither HTTP/1 nor HTTP/2. The picture is at the
+ * head of exchange.c. */
 #ifndef DROVER_PROXY_EXCHANGE_H
 #define DROVER_PROXY_EXCHANGE_H
 
@@ -18,13 +19,13 @@ struct link;
 struct client_stream;
 struct client_ops {
     void (*interim)(struct client_stream *stream, const struct head *head);
-    void (*head)(struct client_stream *stream,
-                 const struct head *head); /* collected, sent by the next of the following */
-    void (*data)(struct client_stream *stream,
-                 struct slice data); /* takes all; what cannot be sent now is kept */
+    /* collected, sent by the next of the following */
+    void (*head)(struct client_stream *stream, const struct head *head);
+    /* takes all; what cannot be sent now is kept */
+    void (*data)(struct client_stream *stream, struct slice data);
     void (*flush)(struct client_stream *stream);
-    void (*end)(struct client_stream *stream,
-                struct slice trailers); /* exchange_delivered follows, now or later */
+    /* exchange_delivered follows, now or later */
+    void (*end)(struct client_stream *stream, struct slice trailers);
     void (*answer)(struct client_stream *stream, unsigned status, const char *word); /* our own; likewise */
     void (*cut)(struct client_stream *stream);    /* the client must see that it broke off */
     void (*resume)(struct client_stream *stream); /* the request's body may go on */
@@ -116,7 +117,8 @@ static inline bool head_has_body(const struct head *head)
     return head->framing != FRAMING_NONE && (head->framing != FRAMING_LENGTH || head->content_length > 0);
 }
 
-/* From the client's side. The head is only read during the call. NULL: it was answered already (stream->ops->answer was called). */
+/* From the client's side. The head is only read during the call. NULL: it was answered already
+ * (stream->ops->answer was called). */
 struct exchange *exchange_open(struct proxy *proxy, struct client_stream *stream, const struct peer *peer,
                                const struct head *head);
 /* A piece of the request's body. False: enough for now, wait for `resume`. The exchange may have ended. */
@@ -130,22 +132,23 @@ void exchange_delivered(struct exchange *exchange);      /* the client has it al
 bool exchange_wants_body(const struct exchange *exchange);
 
 /* From the link's side. */
-unsigned exchange_unsent(struct exchange *exchange,
-                         struct iovec parts[3]); /* what is to be written to the link now */
+/* what is to be written to the link now */
+unsigned exchange_unsent(struct exchange *exchange, struct iovec parts[3]);
 void exchange_sent(struct exchange *exchange, size_t size);
 bool exchange_request_is_sent(const struct exchange *exchange);
-bool exchange_awaits_client(
-    const struct exchange *exchange); /* all that has come is sent, and more is to come */
+/* all that has come is sent, and more is to come */
+bool exchange_awaits_client(const struct exchange *exchange);
 void exchange_on_interim(struct exchange *exchange, const struct head *head);
-/* False: this head cannot be relayed (an unasked 101): FAILURE_UNREADABLE. On a 101 the exchange has ended and the link is the tunnel's. */
+/* False: this head cannot be relayed (an unasked 101): FAILURE_UNREADABLE. On a 101 the exchange has ended
+ * and the link is the tunnel's. */
 bool exchange_on_head(struct exchange *exchange, const struct head *head);
 /* What is left of timeouts.response for this try; 0: no bound. */
 unsigned exchange_response_ms(const struct exchange *exchange);
-bool exchange_on_data(struct exchange *exchange,
-                      struct slice data); /* false: the client is slow, read no more until link_resume */
+/* false: the client is slow, read no more until link_resume */
+bool exchange_on_data(struct exchange *exchange, struct slice data);
 void exchange_on_end(struct exchange *exchange, struct slice trailers);
-void exchange_on_failure(struct exchange *exchange,
-                         enum failure failure); /* the link and its place are gone already */
+/* the link and its place are gone already */
+void exchange_on_failure(struct exchange *exchange, enum failure failure);
 
 /* exchange.c, for its other parts only. */
 void exchange_enter(struct exchange *exchange, enum exchange_state next);

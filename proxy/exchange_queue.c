@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * An exchange in its pool's queue: joining, being granted a place on whichever thread frees it, leaving. Loop thread, but for on_granted_anywhere. */
+ * An exchange in its pool's queue: joining, being granted a place on whichever thread frees it, leaving.
+ * Loop thread, but for on_granted_anywhere. */
 #include "proxy/exchange.h"
 
 #define EXIT_NOTICE_MS 500
@@ -119,7 +120,8 @@ static void on_granted_anywhere(struct waiter *waiter)
     }
 }
 
-/* A connection that breaks tells of a worker's death a moment before its exit is noticed: a request that has nobody else to go to waits for that. */
+/* A connection that breaks tells of a worker's death a moment before its exit is noticed: a request that
+ * has nobody else to go to waits for that. */
 static unsigned first_wait_ms(const struct exchange *exchange)
 {
     unsigned timeout_ms = exchange->pool->config->queue_timeout;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The way of a request to its worker: its body is taken as it comes, or collected whole first; what has been sent is kept while it is small, so
- * that the request can be sent again. */
+ * The way of a request to its worker: its body is taken as it comes, or collected whole first; what has
+ * been sent is kept while it is small, so that the request can be sent again. */
 #include "base/log.h"
 #include "proxy/exchange.h"
 #include "proxy/link.h"
@@ -130,18 +130,6 @@ static void bound_held_body(struct exchange *exchange, size_t more)
     exchange->body_at = 0;
 }
 
-static void append_chunk(struct exchange *exchange, struct slice data)
-{
-    char *at = buffer_reserve(&exchange->body, H1_CHUNK_HEAD_MAX + data.size + 2);
-    char *start = at;
-
-    at = h1_put_hex(at, data.size);
-    at = h1_put(at, SLICE("\r\n"));
-    at = h1_put(at, data);
-    at = h1_put(at, SLICE("\r\n"));
-    buffer_commit(&exchange->body, (size_t)(at - start));
-}
-
 /* Passes large pieces of a body that nobody holds on without copying them. */
 static struct slice write_through(struct exchange *exchange, struct slice data)
 {
@@ -170,7 +158,7 @@ bool exchange_body(struct exchange *exchange, struct slice data)
         return collect(exchange, data);
     bound_held_body(exchange, data.size);
     if (exchange->framing == FRAMING_CHUNKED) {
-        append_chunk(exchange, data);
+        h1_append_chunk(&exchange->body, data);
     } else {
         data = write_through(exchange, data);
         if (data.size)

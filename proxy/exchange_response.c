@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The way of a response to its client: as it comes, never held back; ahead of a slow client up to WATER_HIGH in memory, then, where the pool
- * is buffered, in a temporary file, then the worker has to wait. */
+ * The way of a response to its client: as it comes, never held back; ahead of a slow client up to
+ * WATER_HIGH in memory, then, where the pool is buffered, in a temporary file, then the worker has to wait. */
 #include "base/log.h"
 #include "http/websocket.h"
 #include "proxy/client.h"

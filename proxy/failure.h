@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Everything that can go wrong with an exchange: one row each decides the word in the log, what the client is told, whether the backend
- * is to blame and whether another may be asked. */
+ * Everything that can go wrong with an exchange: one row each decides the word in the log, what the client
+ * is told, whether the backend is to blame and whether another may be asked. */
 #ifndef DROVER_PROXY_FAILURE_H
 #define DROVER_PROXY_FAILURE_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Links that are kept alive between two requests: a list for each slot, newest first. They are read-armed, so that an end is seen at once, and closed
- * before the worker would: its keep-alive time is learned from the first link that it closed early. */
+ * Links that are kept alive between two requests: a list for each slot, newest first. They are read-armed,
+ * so that an end is seen at once, and closed before the worker would: its keep-alive time is learned from
+ * the first link that it closed early. */
 #include "base/clock.h"
 #include "proxy/link.h"
 

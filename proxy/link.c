@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Links: connecting, writing, cancelling, closing. Loop thread only. The way HTTP/1 is read from one is link_h1.c. */
+ * Links: connecting, writing, cancelling, closing. Loop thread only. The way HTTP/1 is read from one is
+ * link_h1.c. */
 #include "proxy/link.h"
 
 #include <errno.h>
@@ -27,7 +28,8 @@ static void on_connected(struct link *link)
     link_await(link, exchange_response_ms(link->exchange));
 }
 
-/* Told to the pool and, unless nobody is left to tell, to the exchange; the link is closed first, so that its place is free. */
+/* Told to the pool and, unless nobody is left to tell, to the exchange; the link is closed first, so that
+ * its place is free. */
 static void fail(struct link *link, enum failure failure)
 {
     struct exchange *exchange = link->exchange;
@@ -41,8 +43,8 @@ static void fail(struct link *link, enum failure failure)
         exchange_on_failure(exchange, failure);
 }
 
-/* A reused link that closed before it gave a byte was stale: the worker closed it as we wrote. After the first byte nobody else is
- * asked. */
+/* A reused link that closed before it gave a byte was stale: the worker closed it as we wrote. After the
+ * first byte nobody else is asked. */
 static enum failure failure_of_end(const struct link *link)
 {
     if (link->head_is_done)
@@ -59,7 +61,8 @@ static void count_stale(struct link *link)
     atomic_fetch_add_explicit(&link->backend->stale_streak, 1, memory_order_relaxed);
 }
 
-/* The response time-out blames the worker only when it had all of it and gave no head to anybody meanwhile: one slow query is not a sick worker. */
+/* The response time-out blames the worker only when it had all of it and gave no head to anybody meanwhile:
+ * one slow query is not a sick worker. */
 static void on_response_timeout(struct link *link)
 {
     bool answers_others = atomic_load_explicit(&link->backend->head_us, memory_order_relaxed) > link->sent_us;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A connection to a backend. In HTTP/1 it carries one stream at a time; idle.c keeps it alive between two. A link whose request was cancelled
- * keeps its place until the worker has answered or closed, and is closed then.
+ * A connection to a backend. In HTTP/1 it carries one stream at a time; idle.c keeps it alive between two.
+ * A link whose request was cancelled keeps its place until the worker has answered or closed, and is closed
+ * then.
  *
  *     connecting -> open -> idle -> open ...    any -> closed
  *                   open -> cancelled -> closed */
@@ -41,14 +42,14 @@ struct link {
 
 /* Both take the place over. NULL: no link, *failure says why, and the place is the caller's still. */
 struct link *link_open(struct proxy *proxy, struct place *place, enum failure *failure);
-struct link *link_reuse(struct proxy *proxy, struct place *place,
-                        uint64_t used_within_us); /* NULL: there is no idle one */
+/* NULL: there is no idle one */
+struct link *link_reuse(struct proxy *proxy, struct place *place, uint64_t used_within_us);
 void link_attach(struct link *link, struct exchange *exchange);
-void link_send(
-    struct link *link); /* writes what the exchange has unsent; may end it by exchange_on_failure */
-ssize_t link_write(struct link *link,
-                   struct slice data); /* straight through, when nothing is unsent: > 0 or -errno */
-void link_resume(struct link *link);   /* the client takes more */
+/* writes what the exchange has unsent; may end it by exchange_on_failure */
+void link_send(struct link *link);
+/* straight through, when nothing is unsent: > 0 or -errno */
+ssize_t link_write(struct link *link, struct slice data);
+void link_resume(struct link *link); /* the client takes more */
 void link_cancel(struct link *link); /* the exchange is gone: hold the place until the worker has answered */
 void link_close(struct link **link); /* releases the place; freed at the end of the turn */
 void link_await(struct link *link, unsigned timeout_ms); /* the next byte has to come within */

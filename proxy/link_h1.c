@@ -16,8 +16,8 @@ static struct h1_limits limits_of(const struct link *link)
         .head_bytes = limits->header, .fields = HEAD_FIELDS_MAX, .keep_underscores = true};
 }
 
-/* The last read was filled to its end: what may lie behind it makes no event any more, and would be read as the
- * answer to the next request. */
+/* The last read was filled to its end: what may lie behind it makes no event any more, and would be read as
+ * the answer to the next request. */
 static bool is_silent(struct link *link)
 {
     char byte;
@@ -50,8 +50,8 @@ static void end(struct link *link)
     link->exchange = NULL;
     if (link->is_reused)
         atomic_store_explicit(&link->backend->stale_streak, 0, memory_order_relaxed);
-    place_release(&link->place,
-                  clock_us()); /* before the client has its answer: its next request finds the place free */
+    /* before the client has its answer: its next request finds the place free */
+    place_release(&link->place, clock_us());
     exchange_on_end(exchange, h1_body_trailers(&link->body));
     finish(link);
 }

@@ -48,7 +48,7 @@ static bool deal_out(struct listener *listener, int fd)
 {
     struct proxy *proxy = listener->proxy;
     unsigned index =
-        listener->next_loop++ % atomic_load_explicit(proxy->options.loop_count, memory_order_relaxed);
+        listener->next_loop++ % atomic_load_explicit(proxy->options.loop_count, memory_order_acquire);
     struct dealt *dealt;
 
     if (!address_is_unix(&listener->address) || index == proxy->options.index)

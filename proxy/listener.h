@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Listening sockets of this loop: accepting, bounded by limits.connections. The sockets are bound by the keeper; here is a copy of the descriptor. */
+ * Listening sockets of this loop: accepting, bounded by limits.connections. The sockets are bound by the
+ * keeper; here is a copy of the descriptor. */
 #ifndef DROVER_PROXY_LISTENER_H
 #define DROVER_PROXY_LISTENER_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The door: one proxy per loop. What other threads ask of it comes as a message, so that everything else here runs on the loop's thread. */
+ * The door: one proxy per loop. What other threads ask of it comes as a message, so that everything else
+ * here runs on the loop's thread. */
 #include "proxy/proxy.h"
 
 #include <limits.h>

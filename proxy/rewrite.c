@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Heads, written anew. A field goes one of four ways, by the table below; what drover itself knows is added. */
+ * Heads, written anew. A field goes one of four ways, by the table below; what drover itself knows is
+ * added. */
 #include "proxy/rewrite.h"
 
 #include "base/backoff.h"
@@ -84,7 +85,21 @@ static struct slice last_element(struct slice *list)
     return element;
 }
 
-/* The right-most address that is not a trusted proxy's; an element that is no address ends the search: what stands left of it proves nothing. */
+/* Some proxies write the port too: "1.2.3.4:567", "[2001:db8::1]:567", "[2001:db8::1]". */
+static struct slice without_port(struct slice element)
+{
+    const char *colon = memchr(element.at, ':', element.size);
+    const char *end = memchr(element.at, ']', element.size);
+
+    if (element.size && element.at[0] == '[' && end)
+        return (struct slice){element.at + 1, (size_t)(end - element.at) - 1};
+    if (colon && !memchr(colon + 1, ':', element.size - (size_t)(colon + 1 - element.at)))
+        return (struct slice){element.at, (size_t)(colon - element.at)};
+    return element;
+}
+
+/* The right-most address that is not a trusted proxy's; an element that is no address ends the search: what
+ * stands left of it proves nothing. */
 static size_t find_client(const struct head *head, const struct peer *peer, const struct config *config,
                           char real[46])
 {
@@ -97,7 +112,7 @@ static size_t find_client(const struct head *head, const struct peer *peer, cons
         if (head->fields[i].known != FIELD_X_FORWARDED_FOR)
             continue;
         while (rest.size && !is_over) {
-            struct slice element = last_element(&rest);
+            struct slice element = without_port(last_element(&rest));
             if (!address_from_ip(&address, element, 0)) {
                 is_over = true;
                 break;

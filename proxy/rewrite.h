@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * Every head is written anew from its checked fields: hop-by-hop fields dropped, forwarded fields added (behaviour.md section 3). */
+ * Every head is written anew from its checked fields: hop-by-hop fields dropped, forwarded fields added
+ * (behaviour.md section 3). */
 #ifndef DROVER_PROXY_REWRITE_H
 #define DROVER_PROXY_REWRITE_H
 
 #include "proxy/exchange.h"
 
-/* Appends the request's head for a worker, without framing fields and the empty line. `real` (46 bytes) receives the client's address, the right-most
- * that no trusted proxy added; its size is returned. `is_websocket`: a valid handshake, whose Upgrade is passed on; any other Upgrade is dropped. */
+/* Appends the request's head for a worker, without framing fields and the empty line. `real` (46 bytes)
+ * receives the client's address, the right-most that no trusted proxy added; its size is returned.
+ * `is_websocket`: a valid handshake, whose Upgrade is passed on; any other Upgrade is dropped. */
 size_t rewrite_request(struct buffer *into, const struct head *head, const struct peer *peer,
                        const struct config *config, bool is_websocket, bool drop_expect, uint64_t wall_us,
                        char real[46]);
-void rewrite_close_request(struct buffer *into, enum framing framing,
-                           uint64_t content_length); /* framing and the empty line */
+/* framing and the empty line */
+void rewrite_close_request(struct buffer *into, enum framing framing, uint64_t content_length);
 
 /* The response's head for an HTTP/1 client, whole. */
 struct response_plan {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Temporary files, off the loop: each spool has at most one write and one read under way; a few threads, shared by all loops, carry them
- * out and post the result back. A spool that is freed meanwhile lives on until its steps are back. Loop thread, but for `work`. */
+ * Temporary files, off the loop: each spool has at most one write and one read under way; a few threads,
+ * shared by all loops, carry them out and post the result back. A spool that is freed meanwhile lives on
+ * until its steps are back. Loop thread, but for `work`. */
 #include "proxy/spool.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tunnels: two directions, each read only when what it read before has been written, so that memory is bounded by one read. Loop thread only. */
+ * Tunnels: two directions, each read only when what it read before has been written, so that memory is
+ * bounded by one read. Loop thread only. */
 #include "proxy/tunnel.h"
 
 #include <errno.h>
@@ -217,7 +218,8 @@ static bool pass(struct tunnel *tunnel, struct direction *direction, char *bytes
     return push(tunnel, direction);
 }
 
-/* Reads once more when the source has something and the last piece is written. False: nothing moved, or ended. */
+/* Reads once more when the source has something and the last piece is written. False: nothing moved, or
+ * ended. */
 static bool move_once(struct tunnel *tunnel, struct direction *direction, size_t *turn)
 {
     uint32_t capacity;
@@ -259,7 +261,8 @@ static void shut_when_done(struct tunnel *tunnel, struct direction *direction)
     }
 }
 
-/* Both sides have ended; or both have said close and one has ended, whatever the other does with its connection (RFC 6455 section 7.1.1). */
+/* Both sides have ended; or both have said close and one has ended, whatever the other does with its
+ * connection (RFC 6455 section 7.1.1). */
 static bool is_finished(const struct tunnel *tunnel)
 {
     const struct direction *to_link = &tunnel->to_link, *to_client = &tunnel->to_client;
@@ -341,7 +344,12 @@ static void on_due(void *argument)
 {
     struct tunnel *tunnel = tagged(argument, TUNNEL_TAG);
 
-    fail(tunnel, tunnel->close_code ? FAILURE_STOPPING : FAILURE_STALLED);
+    if (tunnel->close_code) {
+        finish(tunnel);
+        return;
+    }
+    tunnel->failure = FAILURE_STALLED;
+    tunnel_say_close(tunnel, 1001); /* idle for too long */
 }
 
 void tunnel_say_close(struct tunnel *tunnel, unsigned code)
@@ -349,7 +357,8 @@ void tunnel_say_close(struct tunnel *tunnel, unsigned code)
     if (tunnel->close_code || tunnel->is_over)
         return;
     tunnel->close_code = code;
-    tunnel->failure = FAILURE_STOPPING;
+    if (tunnel->failure == FAILURE_NONE)
+        tunnel->failure = FAILURE_STOPPING;
     say_close(tunnel, &tunnel->to_client);
     say_close(tunnel, &tunnel->to_link);
     deadline_start(&tunnel->deadline, tunnel->proxy->loop, CLOSING_MS);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a WebSocket is after its handshake: bytes both ways with bounded memory and half-close, frame boundaries followed so that a close
- * frame can be put in. Owns the client's connection and the link, with its place, from now on. */
+ * What a WebSocket is after its handshake: bytes both ways with bounded memory and half-close, frame
+ * boundaries followed so that a close frame can be put in. Owns the client's connection and the link, with
+ * its place, from now on. */
 #ifndef DROVER_PROXY_TUNNEL_H
 #define DROVER_PROXY_TUNNEL_H
 
@@ -10,14 +11,14 @@
 
 struct tunnel;
 
-/* `exchange` is ended by this: its log line is written when the tunnel ends. What either side has sent already is in client->in and link->in; what the
- * client has not taken yet is in client->out. */
+/* `exchange` is ended by this: its log line is written when the tunnel ends. What either side has sent
+ * already is in client->in and link->in; what the client has not taken yet is in client->out. */
 void tunnel_open(struct exchange *exchange, struct client *client, struct link *link);
 void tunnel_on_client(struct tunnel *tunnel, short what);
 void tunnel_on_link(struct tunnel *tunnel, short what);
 void tunnel_client_closed(struct tunnel *tunnel); /* client.c is closing it: drop everything */
-void tunnel_say_close(struct tunnel *tunnel,
-                      unsigned code); /* a close frame both ways at the next boundary, then the end */
+/* a close frame both ways at the next boundary, then the end */
+void tunnel_say_close(struct tunnel *tunnel, unsigned code);
 struct backend *tunnel_backend(const struct tunnel *tunnel);
 void tunnels_close_spread(struct proxy *proxy, const struct backend *backend, unsigned over_ms);
 void tunnels_close_all(struct proxy *proxy, unsigned code);

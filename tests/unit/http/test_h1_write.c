@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "tests/unit/http/reading.h"
 
 START_TEST(numbers_are_written_as_printf_does)
@@ -28,6 +29,18 @@ START_TEST(a_field_is_written_with_colon_space_and_crlf)
 }
 END_TEST
 
+START_TEST(a_chunk_stands_behind_what_is_there_with_its_size_in_hex)
+{
+    struct buffer buffer = {0};
+
+    buffer_append(&buffer, "head", 4);
+    h1_append_chunk(&buffer, SLICE("0123456789abcdef!"));
+    ck_assert_slice(buffer_slice(&buffer), "head11\r\n0123456789abcdef!\r\n");
+    buffer_release(&buffer);
+    blocks_fini();
+}
+END_TEST
+
 START_TEST(statuses_have_reasons_and_unheard_ones_are_unknown)
 {
     ck_assert_slice(status_reason(200), "OK");
@@ -48,4 +61,5 @@ START_TEST(every_status_drover_answers_with_has_a_reason)
 END_TEST
 
 UNIT_MAIN("http/h1_write", numbers_are_written_as_printf_does, a_field_is_written_with_colon_space_and_crlf,
+          a_chunk_stands_behind_what_is_there_with_its_size_in_hex,
           statuses_have_reasons_and_unheard_ones_are_unknown, every_status_drover_answers_with_has_a_reason)
