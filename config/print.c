@@ -157,11 +157,13 @@ static void print_number(struct printing *printing, const struct option *option,
     uint64_t number = option_number(option, base);
     char text[VALUE_TEXT];
 
-    if (option->kind == OPTION_DURATION)
+    if (option->kind == OPTION_DURATION || (option->kind == OPTION_AUTO_DURATION && number > 0))
         value_print_duration(text, number);
     else if (option->kind == OPTION_SIZE)
         value_print_size(text, number);
-    else if (option->kind == OPTION_AUTO && number == 0)
+    else if (option->kind == OPTION_FACTOR)
+        value_print_factor(text, number);
+    else if ((option->kind == OPTION_AUTO || option->kind == OPTION_AUTO_DURATION) && number == 0)
         str_format(text, sizeof text, "auto");
     else
         str_format(text, sizeof text, "%llu", (unsigned long long)number);
@@ -202,17 +204,28 @@ static bool has_line(const struct option *option, const void *base)
     return option->only == FOR_ANY_POOL || pool->is_launched;
 }
 
+static void print_section(struct printing *printing, const struct option *option, const void *base)
+{
+    buffer_print(&printing->text, "\n");
+    printing->depth++;
+    print_rows(printing, option->section, base);
+    printing->depth--;
+}
+
 static void print_value(struct printing *printing, const struct option *option, const void *base)
 {
     const struct config *config = printing->config;
 
     switch (option->kind) {
-    case OPTION_SECTION:
-        buffer_print(&printing->text, "\n");
-        printing->depth++;
-        print_rows(printing, option->section, base);
-        printing->depth--;
+    case OPTION_SECTION: print_section(printing, option, base); break;
+    case OPTION_WORKERS:
+        if (((const struct pool_config *)base)->is_sized)
+            print_section(printing, option, base);
+        else
+            print_number(printing, option, base);
         break;
+    case OPTION_AUTO_DURATION:
+    case OPTION_FACTOR:
     case OPTION_COUNT:
     case OPTION_AUTO:
     case OPTION_DURATION:
