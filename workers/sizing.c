@@ -33,7 +33,8 @@
 #define DRAIN_LEAST_MS  2000u
 #define LINGER_LEAST_MS 2000u
 #define SECOND_US       1e6
-#define BUSY            0.5 /* of its places: high latency at a lower load is not the pool's size */
+#define SLOW_SHARE      0.05 /* what a 95th percentile leaves */
+#define BUSY            0.5  /* of its places: high latency at a lower load is not the pool's size */
 /* Standard errors by which a shorter span has to differ from a longer one to be believed: of the decisions of an
  * hour, next to none should be noise. */
 #define DOUBT 3.0
@@ -174,8 +175,7 @@ static bool is_slow(const struct sizing_policy *policy, const struct sizing_worl
     bool is_busy = demand->waiting > 0 ||
                    demand->load >= BUSY * policy->target_concurrency * (world->ready ? world->ready : 1);
 
-    return policy->target_p95_ms > 0 && world->p95_ms > policy->target_p95_ms && is_busy &&
-           world->starting == 0 &&
+    return policy->target_p95_ms > 0 && world->slow > SLOW_SHARE && is_busy && world->starting == 0 &&
            world->now_us >= memory->slow_us + (uint64_t)policy->burst_window_ms * 1000u;
 }
 

@@ -28,7 +28,7 @@ struct sizing_world {
     unsigned ready, starting;
     bool is_backing_off; /* a worker waits for its next start after a failure */
     unsigned boot_ms;    /* measured; 0: none was seen yet */
-    unsigned p95_ms;     /* of the responses of the last burst window; 0: not known */
+    double slow;         /* share of the last burst window's responses that took longer than target_p95_ms */
 };
 
 /* The most that was needed in each stretch of the time that a worker is kept for. */

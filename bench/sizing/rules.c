@@ -113,7 +113,6 @@ static unsigned drover(void *state, const struct view *view)
         .ready = view->ready,
         .starting = view->starting,
         .boot_ms = (unsigned)(view->boot * 1000),
-        .p95_ms = (unsigned)(view->p95 * 1000),
     };
 
     demand_add(&mine->history, &sample);

@@ -180,7 +180,7 @@ START_TEST(high_latency_of_busy_workers_adds_a_quarter)
     pass(60, 250, 250, 50);
     scene.world.ready = scene.decision.wanted;
     unsigned before = scene.decision.wanted;
-    scene.world.p95_ms = 500;
+    scene.world.slow = 0.2;
     feed_rates(&scene.feed, 1, 250, 250, 50);
     ck_assert_uint_eq(decide(), before + before / 4);
     ck_assert_int_eq(scene.decision.reason, SIZING_LATENCY);
@@ -194,7 +194,7 @@ START_TEST(high_latency_of_idle_workers_adds_none)
 {
     begin(4, 1000);
     scene.policy.target_p95_ms = 200;
-    scene.world.p95_ms = 5000; /* a slow database, not a small pool */
+    scene.world.slow = 1; /* a slow database, not a small pool */
     ck_assert_uint_le(pass(60, 2, 2, 10), 4);
 }
 END_TEST
@@ -458,7 +458,7 @@ START_TEST(on_thousands_of_random_traces_the_bounds_hold_and_backoff_starts_noth
         scene.policy.target_p95_ms = chance() < 0.2 ? 100 : 0;
         for (int i = 0; i < 200; i++) {
             rate = chance() < 0.02 ? pow(2000, chance()) - 1 : rate;
-            scene.world.p95_ms = between(0, 200);
+            scene.world.slow = chance() < 0.5 ? 0 : chance();
             scene.feed.now.tunnels = 0;
             toy.sample.tunnels = chance() < 0.01 ? between(0, 3000) : toy.sample.tunnels;
             scene.world.is_backing_off =
