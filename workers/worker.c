@@ -81,6 +81,7 @@ struct worker *worker_new(struct fleet *fleet, int index)
     worker->index = index;
     worker->slot = &fleet->slots->slot[index];
     worker->state = WORKER_ABSENT;
+    worker->answered_seen = atomic_load(&worker->slot->requests);
     worker->replaces = -1;
     return worker;
 }
@@ -211,6 +212,7 @@ void worker_on_ready(struct worker *worker)
              (unsigned long long)(now_us - worker->since_us) / 1000, worker->backend->authority,
              (int)worker->pid);
     worker->is_probed = false;
+    fleet_boot_took(worker->fleet, (unsigned)((now_us - worker->since_us) / 1000));
     enter(worker, WORKER_HEALTHY);
     if (worker->fleet->member_count >
         0) /* the first ones of a pool have nobody who could carry more meanwhile */
