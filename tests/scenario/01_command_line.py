@@ -118,8 +118,6 @@ routes:
 def what_does_not_work_yet_is_an_unknown_key(stage):
     lines = check(stage, """\
 statsd: 127.0.0.1:9125
-listen:
-  - {address: 127.0.0.1:8443, tls: {certificate: a.pem, key: b.pem}}
 pools:
   web:
     command: "true"
@@ -127,9 +125,8 @@ pools:
     affinity: {cookie: sid}
     recycle: {requests: 100}
     memory: {worker: 100m}
-    scale: {window: 60s}
 """)
-    for key in ("statsd", "tls", "affinity", "recycle", "memory", "scale"):
+    for key in ("statsd", "affinity", "recycle", "memory"):
         assert any("unknown" in line and key in line for line in lines), (key, lines)
 
 

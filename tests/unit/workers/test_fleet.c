@@ -141,6 +141,8 @@ START_TEST(tunnels_are_closed_spread_over_the_last_tenth_of_their_time)
     pass(29 * S);
     ck_assert_uint_eq(world.close_calls, 1);
     ck_assert_int_eq(state(1), WORKER_DRAINING);
+    pass(3 * S); /* and have a moment to say goodbye */
+    ck_assert_int_eq(state(1), WORKER_DRAINING);
     pass(1 * S);
     ck_assert_int_eq(state(1), WORKER_STOPPING);
 }
