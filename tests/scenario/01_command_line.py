@@ -119,7 +119,7 @@ def what_does_not_work_yet_is_an_unknown_key(stage):
     lines = check(stage, """\
 statsd: 127.0.0.1:9125
 listen:
-  - {address: 127.0.0.1:8443, tls: {certificate: a.pem, key: b.pem}}
+  - {address: 127.0.0.1:8443, http2: on}
 pools:
   web:
     command: "true"
@@ -129,7 +129,7 @@ pools:
     memory: {worker: 100m}
     scale: {window: 60s}
 """)
-    for key in ("statsd", "tls", "affinity", "recycle", "memory", "scale"):
+    for key in ("statsd", "http2", "affinity", "recycle", "memory", "scale"):
         assert any("unknown" in line and key in line for line in lines), (key, lines)
 
 
