@@ -54,18 +54,20 @@ START_TEST(every_option_is_shown_as_it_was_decided)
     char *text = printed(config);
 
     ck_assert_str_eq(
-        text, "threads: 1\nlisten:\n  - address: 0.0.0.0:81\ntrusted_proxies: []\nadmin: 127.0.0.1:9900\n"
-              "control: /a/c\naccess_log: stdout\nlog_format: text\nvia: on\nunderscores: drop\n"
-              "timeouts:\n  header: 10s\n  body: 30s\n  keep_alive: 75s\n  send: 30s\n  connect: 2s\n"
-              "  response: 1m\n  stall: 1m\n  tunnel: 1h\n  drain: 30s\n  drain_tunnel: 5m\n  shutdown: 25s\n"
-              "limits:\n  header: 32k\n  headers: 100\n  body: 10m\n  connections: 16384\n"
-              "routes:\n  - path: /\n    pool: web\n"
-              "pools:\n  web:\n    servers: [\"api:80 weight=1\"]\n    concurrency: 0\n"
-              "    queue:\n      length: 1024\n      timeout: 10s\n      target: 250ms\n"
-              "    target:\n      concurrency: 10\n      tunnels: 100\n    balance: least_conn\n"
-              "    max_fails: 3\n    fail_timeout: 10s\n    slow_start: 0s\n    retries: 2\n"
-              "    probe:\n      interval: 5s\n      timeout: 2s\n      rise: 2\n      fall: 3\n"
-              "    buffering:\n      mode: auto\n      response_max: 1g\n");
+        text,
+        "threads: 1\nlisten:\n  - address: 0.0.0.0:81\n    proxy_protocol: off\ntrusted_proxies: []\nadmin: "
+        "127.0.0.1:9900\n"
+        "control: /a/c\naccess_log: stdout\nlog_format: text\nvia: on\nunderscores: drop\n"
+        "timeouts:\n  header: 10s\n  body: 30s\n  keep_alive: 75s\n  send: 30s\n  connect: 2s\n"
+        "  response: 1m\n  stall: 1m\n  tunnel: 1h\n  drain: 30s\n  drain_tunnel: 5m\n  shutdown: 25s\n"
+        "limits:\n  header: 32k\n  headers: 100\n  body: 10m\n  connections: 16384\n  connections_per_ip: 0\n"
+        "routes:\n  - path: /\n    pool: web\n"
+        "pools:\n  web:\n    servers: [\"api:80 weight=1\"]\n    concurrency: 0\n"
+        "    queue:\n      length: 1024\n      timeout: 10s\n      target: 250ms\n"
+        "    target:\n      concurrency: 10\n      tunnels: 100\n    balance: least_conn\n"
+        "    max_fails: 3\n    fail_timeout: 10s\n    slow_start: 0s\n    retries: 2\n"
+        "    probe:\n      interval: 5s\n      timeout: 2s\n      rise: 2\n      fall: 3\n"
+        "    buffering:\n      mode: auto\n      response_max: 1g\n");
     mem_free(text);
     config_unref(&config);
 }

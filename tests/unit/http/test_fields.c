@@ -33,6 +33,7 @@ static const struct {
     {"Upgrade", FIELD_UPGRADE},
     {"User-Agent", FIELD_USER_AGENT},
     {"Via", FIELD_VIA},
+    {"X-Client-Subject", FIELD_X_CLIENT_SUBJECT},
     {"X-Forwarded-For", FIELD_X_FORWARDED_FOR},
     {"X-Forwarded-Host", FIELD_X_FORWARDED_HOST},
     {"X-Forwarded-Port", FIELD_X_FORWARDED_PORT},
