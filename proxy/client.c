@@ -93,7 +93,7 @@ void client_open(struct proxy *proxy, struct listener *listener, int fd, const s
     list_push_back(&proxy->clients, &client->node);
     proxy->client_count++;
     count(&proxy->counters.connections_accepted, 1);
-    deadline_start(&client->deadline, proxy->loop, config->timeouts.header);
+    deadline_start(&client->deadline, proxy->loop, proxy->draining ? DRAIN_IDLE_MS : config->timeouts.header);
     /* the first request is often there already: read before anything is registered */
     client_h1_advance(client);
     if (client->state == CLIENT_EXCHANGE && client->closes && client->body_is_done && !client->blocked)
