@@ -8,18 +8,20 @@
 #   make format           rewrites the sources in the house's format
 #   make fuzz             each fuzzer for FUZZ_SECONDS
 #   make bench            side by side with nginx and HAProxy
+#   make sizing           replays demand curves against sizing rules; SIZING="--boot 8 my.csv" for others
 #   make install          DESTDIR and PREFIX as usual
 VARIANT      ?= release
 BUILD        := build/$(VARIANT)
 PREFIX       ?= /usr/local
 FUZZ_SECONDS ?= 30
+SIZING       ?=
 FOLDERS      := base config http balancer health keeper workers proxy admin daemon
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
 CPPFLAGS := -I. -I$(BUILD) -D_GNU_SOURCE
 CFLAGS   := -std=gnu11 -g $(WARNINGS) -fno-strict-aliasing -fno-omit-frame-pointer -pthread
 LDFLAGS  := -pthread
-LDLIBS   := -levent_core -lssl -lcrypto -lyaml -lcares -ljansson
+LDLIBS   := -levent_core -lssl -lcrypto -lyaml -lcares -ljansson -lm
 
 ifeq ($(VARIANT),release)
 CFLAGS  += -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
@@ -42,10 +44,11 @@ SOURCES  := $(foreach folder,$(FOLDERS),$(wildcard $(folder)/*.c))
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY  := $(filter-out $(BUILD)/daemon/main.o,$(OBJECTS))
 TESTS    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/test_*.c))
+REPLAY   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard bench/sizing/*.c) workers/sizing.c workers/demand.c)
 FUZZERS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 QUICKLY   = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all demo test unit unit-tests scenario check layers format fuzz bench install clean
+.PHONY: all demo test unit unit-tests scenario check layers format fuzz bench sizing install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -113,6 +116,12 @@ bench:
 	@$(MAKE) $(QUICKLY) drover
 	@bench/run
 
+sizing: $(BUILD)/sizing
+	@$(BUILD)/sizing $(SIZING)
+
+$(BUILD)/sizing: $(REPLAY)
+	$(CC) $(LDFLAGS) -o $@ $^ -lm
+
 install: drover
 	install -D -m 755 $(BUILD)/drover $(DESTDIR)$(PREFIX)/bin/drover
 	install -D -m 644 docs/drover.1 $(DESTDIR)$(PREFIX)/share/man/man1/drover.1
@@ -120,4 +129,4 @@ install: drover
 clean:
 	rm -rf build drover
 
--include $(OBJECTS:.o=.d) $(TESTS:=.d) $(FUZZERS:=.d)
+-include $(OBJECTS:.o=.d) $(REPLAY:.o=.d) $(TESTS:=.d) $(FUZZERS:=.d)

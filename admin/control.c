@@ -160,6 +160,15 @@ static void on_scale(struct control_connection *connection, const json_t *comman
         control->callbacks->on_scale(control->owner, await_answer(connection), pool, size);
 }
 
+static void on_why(struct control_connection *connection, const json_t *command)
+{
+    const char *pool = json_string_value(json_object_get(command, "pool"));
+    char *text = decisions_text(connection->control->source, pool);
+
+    say(connection, text != NULL, text ? text : "no pool of workers has that name");
+    mem_free(text);
+}
+
 static void on_drain(struct control_connection *connection, const json_t *command)
 {
     const struct control *control = connection->control;
@@ -189,7 +198,8 @@ static const struct {
     const char *name;
     void (*run)(struct control_connection *connection, const json_t *command);
 } handlers[] = {
-    {"status", on_status}, {"scale", on_scale}, {"drain", on_drain}, {"reload", on_reload}, {"stop", on_stop},
+    {"status", on_status}, {"scale", on_scale},   {"why", on_why},
+    {"drain", on_drain},   {"reload", on_reload}, {"stop", on_stop},
 };
 
 static void run(struct control_connection *connection, const json_t *command)

@@ -82,10 +82,12 @@ static unsigned count_ready(const struct report_slot *slots, unsigned count)
     return ready;
 }
 
-static enum pool_health judge(unsigned wanted, unsigned ready)
+static enum pool_health judge(const struct admin_pool *pool, unsigned ready)
 {
+    unsigned wanted = wanted_of(pool);
+
     if (ready == 0)
-        return wanted == 0 ? POOL_IDLE : POOL_DOWN;
+        return wanted == 0 || (pool->fleet && fleet_is_resting(pool->fleet)) ? POOL_IDLE : POOL_DOWN;
     return ready < wanted ? POOL_DEGRADED : POOL_HEALTHY;
 }
 
@@ -95,7 +97,7 @@ static enum pool_health pool_health(const struct admin_source *source, const str
     unsigned ready = count_ready(slots, collect(source, pool, slots));
 
     mem_free(slots);
-    return judge(wanted_of(pool), ready);
+    return judge(pool, ready);
 }
 
 static json_t *pool_object(const struct admin_source *source, const struct admin_pool *pool,
@@ -106,12 +108,17 @@ static json_t *pool_object(const struct admin_source *source, const struct admin
              wanted = wanted_of(pool);
     json_t *object = json_object(), *workers = json_array();
 
-    *health = judge(wanted, ready);
+    *health = judge(pool, ready);
     json_object_set_new(object, "status", json_string(health_names[*health]));
     json_object_set_new(object, "wanted", json_integer(wanted));
     json_object_set_new(object, "ready", json_integer(ready));
     json_object_set_new(object, "queued", json_integer(pool->pool ? pool_queued(pool->pool) : 0));
     if (detail == REPORT_FULL) {
+        unsigned min, max;
+        if (pool->fleet && fleet_is_sized(pool->fleet, &min, &max)) {
+            json_object_set_new(object, "min", json_integer(min));
+            json_object_set_new(object, "max", json_integer(max));
+        }
         json_object_set_new(object, "launched", json_boolean(pool->fleet != NULL));
         json_object_set_new(object, "overridden",
                             json_boolean(pool->fleet && fleet_is_overridden(pool->fleet)));
@@ -223,7 +230,10 @@ char *report_page(const struct admin_source *source, const char *path, bool is_p
         tree = ready_page(source, http_status);
     else if (strncmp(path, WORKER_PAGE, strlen(WORKER_PAGE)) == 0)
         tree = worker_page(source, path + strlen(WORKER_PAGE), is_public, http_status);
-    else if (strcmp(path, "/api/status") == 0 && !is_public)
+    else if (strcmp(path, "/api/decisions") == 0 && !is_public) {
+        *http_status = 200;
+        tree = decisions_tree(source);
+    } else if (strcmp(path, "/api/status") == 0 && !is_public)
         tree = status_tree(source, http_status);
     if (!tree)
         return NULL;

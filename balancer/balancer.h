@@ -93,6 +93,7 @@ struct pool {
     uint64_t bound;         /* a worker whose load is this much is full; 0: never */
     bool has_weights;       /* they differ */
     bool is_even;           /* they do not, and there is no slow_start */
+    bool is_packed;         /* ties go to the lowest slot: the last ones can go idle and be let go */
     uint16_t *slot_numbers; /* of the backends, packed for the scan */
     unsigned count;
     struct backend *backends[]; /* by number of their slot */
@@ -157,6 +158,9 @@ enum wait_result pool_wait(struct pool *pool, struct waiter *waiter);
  * receives that. */
 bool pool_leave(struct pool *pool, struct waiter *waiter);
 unsigned pool_queued(const struct pool *pool);
+/* Whenever somebody joins the queue of this pool, whatever its set, with the queue's mutex held: to post a
+ * message. NULL: nobody is told any more when this has returned. */
+void pool_on_wait(struct pool *pool, void (*on_wait)(void *owner), void *owner);
 
 enum outcome {
     OUTCOME_ANSWERED, /* one whole response head */
@@ -170,6 +174,11 @@ void pool_outcome(struct pool *pool, struct place *place, enum outcome outcome, 
 /* The retry budget: a fifth of the last ten seconds' requests, at least 20. */
 /* on that loop's thread; loop < LOOPS_MAX */
 void pool_count_request(struct pool *pool, unsigned loop);
+/* What the sizing of a pool looks at, all loops and sets together, ever: requests that pool_count_request
+ * counted, and responses that took longer than target.p95 (counted on that loop's thread). */
+uint64_t pool_arrivals(const struct pool *pool);
+void pool_count_slow(struct pool *pool, unsigned loop);
+uint64_t pool_slow(const struct pool *pool);
 bool pool_may_retry(struct pool *pool, uint64_t now_us);
 
 #endif

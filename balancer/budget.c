@@ -22,11 +22,31 @@ void pool_count_request(struct pool *pool, unsigned loop)
                           memory_order_relaxed);
 }
 
+void pool_count_slow(struct pool *pool, unsigned loop)
+{
+    CHECK(loop < LOOPS_MAX);
+    _Atomic uint64_t *slow = &pool->shared->budget.loops[loop].slow;
+    atomic_store_explicit(slow, atomic_load_explicit(slow, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
 static uint64_t requests_ever(const struct budget *budget)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < LOOPS_MAX; i++)
         sum += atomic_load_explicit(&budget->loops[i].requests, memory_order_relaxed);
+    return sum;
+}
+
+uint64_t pool_arrivals(const struct pool *pool)
+{
+    return requests_ever(&pool->shared->budget);
+}
+
+uint64_t pool_slow(const struct pool *pool)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < LOOPS_MAX; i++)
+        sum += atomic_load_explicit(&pool->shared->budget.loops[i].slow, memory_order_relaxed);
     return sum;
 }
 

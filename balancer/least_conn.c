@@ -26,7 +26,7 @@ static inline uint64_t even_key(const struct pool *pool, enum place_kind kind, u
 
 static bool scan_even(const struct pool *pool, const struct pick *pick, struct choice *choice)
 {
-    unsigned index = atomic_load_explicit(&pool->shared->next, memory_order_relaxed);
+    unsigned index = pool->is_packed ? 0 : atomic_load_explicit(&pool->shared->next, memory_order_relaxed);
     uint64_t least = UINT64_MAX;
     bool is_trial;
     for (unsigned left = pool->count; left > 0; left--, index++) {
@@ -100,7 +100,8 @@ bool least_conn_choose(const struct pool *pool, const struct pick *pick, struct 
 void least_conn_taken(const struct pool *pool, unsigned index, uint64_t now_us)
 {
     if (pool->is_even) {
-        atomic_store_explicit(&pool->shared->next, index + 1, memory_order_relaxed);
+        if (!pool->is_packed)
+            atomic_store_explicit(&pool->shared->next, index + 1, memory_order_relaxed);
         return;
     }
     uint64_t start = turn_start(pool, index);

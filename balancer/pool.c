@@ -67,6 +67,7 @@ static void backends_init(struct pool *pool, struct backend *const *backends, un
         pool->has_weights |= pool->backends[i]->weight != pool->backends[0]->weight;
     }
     pool->is_even = !pool->has_weights && pool->config->slow_start == 0;
+    pool->is_packed = pool->config->is_sized;
     pool->count = count;
 }
 

@@ -16,7 +16,8 @@
 #define BUDGET_SECONDS 10
 
 struct budget_loop {
-    _Alignas(64) _Atomic uint64_t requests; /* ever; written by its loop only */
+    _Alignas(64) _Atomic uint64_t requests; /* ever; written by its loop only, as is the next */
+    _Atomic uint64_t slow;                  /* responses that took longer than target.p95, ever */
 };
 
 struct budget {
@@ -47,6 +48,8 @@ struct pool_shared {
     struct list queue;       /* struct waiter, oldest first */
     uint64_t above_since_us; /* since when it stands above the target; 0: it does not */
     bool newest_first;
+    void (*on_wait)(void *owner); /* somebody joined the queue; with the mutex held */
+    void *on_wait_owner;
 
     struct budget budget;
 };

@@ -103,6 +103,8 @@ enum wait_result pool_wait(struct pool *pool, struct waiter *waiter)
         waiter->state = WAITER_IDLE;
         result = WAIT_FULL;
     }
+    if (result != WAIT_TAKEN && shared->on_wait)
+        shared->on_wait(shared->on_wait_owner);
     pthread_mutex_unlock(&shared->mutex);
 
     queue_deliver(&granted);
@@ -120,6 +122,15 @@ bool pool_leave(struct pool *pool, struct waiter *waiter)
     }
     pthread_mutex_unlock(&shared->mutex);
     return !is_granted;
+}
+
+void pool_on_wait(struct pool *pool, void (*on_wait)(void *owner), void *owner)
+{
+    struct pool_shared *shared = pool->shared;
+    pthread_mutex_lock(&shared->mutex);
+    shared->on_wait = on_wait;
+    shared->on_wait_owner = owner;
+    pthread_mutex_unlock(&shared->mutex);
 }
 
 unsigned pool_queued(const struct pool *pool)

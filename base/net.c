@@ -91,6 +91,11 @@ int net_accept(int listener, struct address *peer)
     }
 }
 
+void net_accept_at_once(int listener)
+{
+    set_option(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0);
+}
+
 int net_connect(const struct address *address)
 {
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCKET_FLAGS, 0);

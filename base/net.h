@@ -24,6 +24,7 @@ enum net_listen_flags {
  * stands beside 0.0.0.0. TCP_NODELAY is inherited by what it accepts. */
 int net_listen(const struct address *address, int flags, int backlog);
 int net_accept(int listener, struct address *peer); /* descriptor or -errno */
+void net_accept_at_once(int listener);              /* NET_DEFER_ACCEPT no more */
 int net_connect(const struct address *address);    /* descriptor (the connect may be in progress) or -errno */
 int net_connect_result(int fd);                    /* 0 or -errno of a finished connect */
 ssize_t net_read(int fd, void *into, size_t room); /* > 0; 0 at the end; -errno (EINTR is retried here) */

@@ -35,6 +35,22 @@ static void append_word(struct buffer *into, struct slice word)
     }
 }
 
+/* N, auto, or MIN-MAX. */
+static void append_workers(struct buffer *yaml, const char *workers)
+{
+    const char *dash = strchr(workers, '-');
+
+    if (!dash || dash == workers) {
+        quote_yaml_literal(yaml, slice_of(workers));
+        return;
+    }
+    buffer_print(yaml, "{min: ");
+    quote_yaml_literal(yaml, (struct slice){workers, (size_t)(dash - workers)});
+    buffer_print(yaml, ", max: ");
+    quote_yaml_literal(yaml, slice_of(dash + 1));
+    buffer_print(yaml, "}");
+}
+
 char *config_from_command_line(const char *listen, const char *workers, char **command, unsigned count)
 {
     struct buffer yaml = {0};
@@ -55,7 +71,7 @@ char *config_from_command_line(const char *listen, const char *workers, char **c
     }
     if (workers) {
         buffer_print(&yaml, "    workers: ");
-        quote_yaml_literal(&yaml, slice_of(workers));
+        append_workers(&yaml, workers);
         buffer_print(&yaml, "\n");
     }
     char *text = slice_dup(buffer_slice(&yaml));

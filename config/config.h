@@ -93,8 +93,15 @@ struct pool_config {
     char **environment; /* "K=v", sorted; worker texts too */
     char *user;         /* NULL: as drover was started */
     enum bind_kind bind;
-    unsigned first_port; /* 0 = auto */
-    unsigned workers;    /* a number; `auto` and WEB_CONCURRENCY are decided at load */
+    unsigned first_port;  /* 0 = auto */
+    unsigned workers;     /* a number; `auto` and WEB_CONCURRENCY are decided at load; the most, when sized */
+    unsigned workers_min; /* the same number when not sized */
+    bool is_sized;        /* `workers` is a range: the pool follows the demand */
+    unsigned spare;
+    unsigned scale_window, scale_burst_window; /* ms */
+    unsigned scale_idle;                       /* ms; 0: by the boot time */
+    unsigned scale_burst, scale_headroom;      /* thousandths */
+    bool dry_run;
     unsigned start_timeout, start_backoff, start_backoff_max; /* ms */
     int stop_signal;
     unsigned stop_timeout; /* ms */
@@ -111,6 +118,8 @@ struct pool_config {
     unsigned queue_length, queue_timeout, queue_target; /* ms */
     unsigned target_concurrency;                        /* `auto` decided: concurrency where set, else 10 */
     unsigned target_tunnels;
+    unsigned target_rps; /* of one worker; 0 = not used */
+    unsigned target_p95; /* ms; 0 = not used */
     enum balance balance;
     enum hash_key hash_key;
     char *hash_name;                   /* header's or cookie's name */

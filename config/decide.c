@@ -59,7 +59,7 @@ static void take_web_concurrency(struct filling *filling)
     uint64_t count = 0;
 
     for (unsigned i = 0; !pool && i < filling->config->pool_count; i++) {
-        if (filling->config->pools[i].is_launched)
+        if (filling->config->pools[i].is_launched && !filling->config->pools[i].is_sized)
             pool = &filling->config->pools[i];
     }
     if (!pool || !has_value("WEB_CONCURRENCY", &value) ||
@@ -107,6 +107,19 @@ static void take_port(struct filling *filling)
     listen->text = mem_dup(text);
 }
 
+static void decide_least(const struct filling *filling, struct pool_config *pool)
+{
+    const struct yaml_node *node = node_find(node_find(filling->root, "pools"), pool->name);
+    const struct yaml_node *max = node_find(node_find(node, "workers"), "max");
+    bool is_auto =
+        !max || node_is_nothing(max) || (max->kind == YAML_SCALAR && strcmp(max->text, "auto") == 0);
+
+    if (!pool->is_sized)
+        pool->workers_min = pool->workers;
+    else if (is_auto && pool->workers < pool->workers_min)
+        pool->workers = pool->workers_min;
+}
+
 /* What memory allows is shared: first the pools with a number, then those with `auto` in equal parts. */
 static void decide_workers(struct filling *filling)
 {
@@ -122,6 +135,8 @@ static void decide_workers(struct filling *filling)
         if (pool->is_launched && pool->workers == 0)
             pool->workers = workers_auto(cpus_usable(), fit > fixed ? (fit - fixed) / autos : 0);
     }
+    for (unsigned i = 0; i < config->pool_count; i++)
+        decide_least(filling, &config->pools[i]);
     if (autos == 0 && fixed > fit)
         findings_warning(filling->findings, place_of_key(filling->root, (const char *const[]){"pools", NULL}),
                          "pools", "%u workers may not fit: at 150m each, memory allows %u", fixed, fit);

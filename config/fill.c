@@ -160,23 +160,43 @@ static void fill_number(struct filling *filling, const struct option *option, co
 
     if (!text)
         return;
-    bool is_auto = option->kind == OPTION_AUTO && strcmp(text, "auto") == 0;
+    bool may_be_auto =
+        option->kind == OPTION_AUTO || option->kind == OPTION_WORKERS || option->kind == OPTION_AUTO_DURATION;
+    bool is_auto = may_be_auto && strcmp(text, "auto") == 0;
     bool good = is_auto;
-    if (option->kind == OPTION_DURATION)
+    if (is_auto)
+        number = 0;
+    else if (option->kind == OPTION_DURATION || option->kind == OPTION_AUTO_DURATION)
         good = value_duration(slice_of(text), &number);
+    else if (option->kind == OPTION_FACTOR)
+        good = value_factor(slice_of(text), &number);
     else if (option->kind == OPTION_SIZE)
         good = value_size(slice_of(text), &number);
-    else if (!is_auto)
+    else
         good = value_count(slice_of(text), &number);
     if (!good)
         fill_wrong(filling, option, node, text);
     else if (!is_auto && (number < option->low || number > option->high))
         findings_error(filling->findings, node->place, filling->key, "expected %s%s, got '%s'",
-                       option_bounds(option, expected), option->kind == OPTION_AUTO ? " or 'auto'" : "",
+                       option_bounds(option, expected), may_be_auto ? " or 'auto'" : "",
                        quote_part(part, slice_of(text)));
     else
         option_set_number(option, base, number);
     mem_free(text);
+}
+
+/* A number, or a map of a range: then the pool follows the demand. */
+static void fill_workers(struct filling *filling, const struct option *option, const struct yaml_node *node,
+                         void *base)
+{
+    struct pool_config *pool = base;
+
+    if (node->kind != YAML_MAP) {
+        fill_number(filling, option, node, base);
+        return;
+    }
+    pool->is_sized = true;
+    fill_map(filling, option->section, node, base);
 }
 
 static void fill_word(struct filling *filling, const struct option *option, const struct yaml_node *node,
@@ -217,7 +237,10 @@ static fill_reader *const readers[OPTION_KINDS] = {
     [OPTION_SECTION] = fill_section,
     [OPTION_COUNT] = fill_number,
     [OPTION_AUTO] = fill_number,
+    [OPTION_WORKERS] = fill_workers,
     [OPTION_DURATION] = fill_number,
+    [OPTION_AUTO_DURATION] = fill_number,
+    [OPTION_FACTOR] = fill_number,
     [OPTION_SIZE] = fill_number,
     [OPTION_SWITCH] = fill_switch,
     [OPTION_WORD] = fill_word,

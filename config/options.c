@@ -173,6 +173,35 @@ static const struct option queue[] = {
          "A queue that stood above this for ten times as long serves the newest first until it is below."},
 };
 
+static const struct option range[] = {
+    {"min", COUNT(0, WORKERS), POOL(workers_min), .preset = "1",
+     .help =
+         "Never fewer. 0: without requests for `scale.idle` there is no worker; the next request waits while "
+         "one starts."},
+    {"max", .kind = OPTION_AUTO, .low = 1, .high = WORKERS, POOL(workers), .preset = "auto",
+     .help = "Never more. auto: the smaller of 2 x CPUs + 1 and what memory allows."},
+    {"spare", COUNT(0, WORKERS), POOL(spare), .preset = "0",
+     .help = "So many more than the demand needs are kept ready."},
+};
+
+static const struct option scale[] = {
+    {"window", DURATION(10u * SECOND, 600u * SECOND), POOL(scale_window), .preset = "60s",
+     .help = "The longest that the demand is measured over: what counts while nothing changes."},
+    {"burst_window", DURATION(SECOND, 60u * SECOND), POOL(scale_burst_window), .preset = "6s",
+     .help = "The shortest, while nobody waits and there is no burst."},
+    {"burst", .kind = OPTION_FACTOR, .low = 1000, .high = 100000, POOL(scale_burst), .preset = "2",
+     .help = "When the load of the last moments needs so many times the workers that are there, it is "
+             "believed at "
+             "once."},
+    {"idle", .kind = OPTION_AUTO_DURATION, .low = SECOND, .high = DAY, POOL(scale_idle), .preset = "auto",
+     .help =
+         "A worker that was not needed for so long is let go. auto: 5 x the measured boot time, 10s to 2m."},
+    {"headroom", .kind = OPTION_FACTOR, .low = 0, .high = 100000, POOL(scale_headroom), .preset = "2",
+     .help = "Places above the load: so many times its square root."},
+    {"dry_run", .kind = OPTION_SWITCH, POOL(dry_run), .preset = "off",
+     .help = "Decides and records, but keeps `max` workers."},
+};
+
 static const struct option target[] = {
     {"concurrency", .kind = OPTION_AUTO, .low = 1, .high = LANE, POOL(target_concurrency), .preset = "auto",
      .help = "Requests that one worker carries well. auto: `concurrency` where that is set, else 10."},
@@ -180,6 +209,12 @@ static const struct option target[] = {
      .help =
          "WebSockets that one worker carries well; for a request one of them counts as target.concurrency / "
          "target.tunnels of a request."},
+    {"rps", COUNT(0, MILLION), POOL(target_rps), .preset = "0", .only = FOR_LAUNCHED,
+     .help = "Requests a second that one worker carries well. 0: not used."},
+    {"p95", DURATION(0, HOUR), POOL(target_p95), .preset = "0s", .only = FOR_LAUNCHED,
+     .help = "The latency to hold: with more than one in twenty responses slower than this, and busy "
+             "workers, a sized "
+             "pool grows by a quarter. 0: not used."},
 };
 
 static const struct option probe[] = {
@@ -259,12 +294,16 @@ static const struct option pools[] = {
      .help = "The first port of a range: slot N listens on port + N - 1. Replacements need room: 2 x "
              "`workers` ports are "
              "taken. auto: free ports of the system's choice."},
-    {"workers", .kind = OPTION_AUTO, .low = 1, .high = WORKERS, POOL(workers), .preset = "1",
-     .only = FOR_LAUNCHED,
-     .help = "How many. auto: the smaller of 2 x CPUs + 1 and what memory allows. The environment variable "
-             "WEB_CONCURRENCY "
-             "replaces this in the first pool that has a command.",
+    {"workers", .kind = OPTION_WORKERS, .section = SECTION(range), .low = 1, .high = WORKERS, POOL(workers),
+     .preset = "1", .only = FOR_LAUNCHED,
+     .help = "How many; {min: 1, max: 8}: as many as the demand needs, from 1 to 8. auto: the smaller of 2 x "
+             "CPUs + 1 "
+             "and what memory allows. The environment variable WEB_CONCURRENCY replaces this in the first "
+             "pool that "
+             "has a command and no range.",
      .example = "4"},
+    {"scale", .kind = OPTION_SECTION, .section = SECTION(scale), .only = FOR_LAUNCHED,
+     .help = "How a pool whose `workers` is a range follows the demand (see sizing.md)."},
     {"servers", .kind = OPTION_SERVERS, POOL(servers), .only = FOR_SERVERS,
      .help = "Backends that drover does not launch, instead of `command`: `host:port`, `[v6]:port` or "
              "`unix:/path`, each with "

@@ -13,8 +13,11 @@
 enum option_kind {
     OPTION_SECTION, /* a map of further rows; fills the same struct */
     OPTION_COUNT,
-    OPTION_AUTO,     /* a count or `auto`, which is 0 until it is decided */
-    OPTION_DURATION, /* into milliseconds */
+    OPTION_AUTO,          /* a count or `auto`, which is 0 until it is decided */
+    OPTION_WORKERS,       /* a count, `auto`, or a map of a range */
+    OPTION_DURATION,      /* into milliseconds */
+    OPTION_AUTO_DURATION, /* or `auto`, which is 0 */
+    OPTION_FACTOR,        /* into thousandths */
     OPTION_SIZE,
     OPTION_SWITCH,
     OPTION_WORD, /* one of `words` */

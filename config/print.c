@@ -173,11 +173,13 @@ static void print_number(struct printing *printing, const struct option *option,
     uint64_t number = option_number(option, base);
     char text[VALUE_TEXT];
 
-    if (option->kind == OPTION_DURATION)
+    if (option->kind == OPTION_DURATION || (option->kind == OPTION_AUTO_DURATION && number > 0))
         value_print_duration(text, number);
     else if (option->kind == OPTION_SIZE)
         value_print_size(text, number);
-    else if (option->kind == OPTION_AUTO && number == 0)
+    else if (option->kind == OPTION_FACTOR)
+        value_print_factor(text, number);
+    else if ((option->kind == OPTION_AUTO || option->kind == OPTION_AUTO_DURATION) && number == 0)
         str_format(text, sizeof text, "auto");
     else
         str_format(text, sizeof text, "%llu", (unsigned long long)number);
@@ -255,6 +257,14 @@ static void print_value(struct printing *printing, const struct option *option, 
         break;
     case OPTION_REDIRECT: print_redirect(printing, base); break;
     case OPTION_PAIRS: print_pairs(printing, option, base); break;
+    case OPTION_WORKERS:
+        if (((const struct pool_config *)base)->is_sized)
+            print_section(printing, option->section, base);
+        else
+            print_number(printing, option, base);
+        break;
+    case OPTION_AUTO_DURATION:
+    case OPTION_FACTOR:
     case OPTION_COUNT:
     case OPTION_AUTO:
     case OPTION_DURATION:

@@ -105,10 +105,13 @@ const char *option_bounds(const struct option *option, char into[EXPECTED_MAX])
     char low[VALUE_TEXT], high[VALUE_TEXT];
 
     *into = 0;
-    if (option->kind == OPTION_COUNT || option->kind == OPTION_AUTO)
+    if (option->kind == OPTION_COUNT || option->kind == OPTION_AUTO || option->kind == OPTION_WORKERS)
         str_format(into, EXPECTED_MAX, "%llu to %llu", (unsigned long long)option->low,
                    (unsigned long long)option->high);
-    else if (option->kind == OPTION_DURATION)
+    else if (option->kind == OPTION_FACTOR)
+        str_format(into, EXPECTED_MAX, "%s to %s", value_print_factor(low, option->low),
+                   value_print_factor(high, option->high));
+    else if (option->kind == OPTION_DURATION || option->kind == OPTION_AUTO_DURATION)
         str_format(into, EXPECTED_MAX, "%s to %s", value_print_duration(low, option->low),
                    value_print_duration(high, option->high));
     else if (option->kind == OPTION_SIZE)
@@ -133,6 +136,9 @@ const char *option_expected(const struct option *option, char into[EXPECTED_MAX]
         [OPTION_SECTION] = "a map of options",
         [OPTION_COUNT] = "a count",
         [OPTION_AUTO] = "a count or 'auto'",
+        [OPTION_WORKERS] = "a count, 'auto' or {min, max}",
+        [OPTION_AUTO_DURATION] = "a duration such as 10s or 5m, or 'auto'",
+        [OPTION_FACTOR] = "a number such as 2 or 1.5",
         [OPTION_DURATION] = "a duration such as 250ms, 10s, 5m or 1h",
         [OPTION_SIZE] = "a size such as 64k, 10m or 2g",
         [OPTION_SWITCH] = "on or off",

@@ -93,6 +93,15 @@ static void check_rest(struct checking *checking)
         struct place place = at(checking, "key");
         findings_error(findings, place, checking->key, "is only for 'balance: hash'");
     }
+    if (pool->is_sized && pool->workers_min > pool->workers && pool->workers > 0) {
+        struct place place = at(checking, "workers");
+        findings_error(findings, place, checking->key, "expected min to be at most max, got %u and %u",
+                       pool->workers_min, pool->workers);
+    }
+    if (pool->scale_window > 0 && pool->scale_burst_window > pool->scale_window) {
+        struct place place = at(checking, "scale");
+        findings_error(findings, place, checking->key, "expected burst_window to be at most window");
+    }
     if (pool->start_backoff > 0 && pool->start_backoff_max > 0 &&
         pool->start_backoff_max < pool->start_backoff) {
         struct place place = at(checking, "start");

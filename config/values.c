@@ -86,6 +86,40 @@ bool value_duration(struct slice text, uint64_t *milliseconds)
     return true;
 }
 
+bool value_factor(struct slice text, uint64_t *thousandths)
+{
+    struct slice whole = {text.at, digits(text)};
+    uint64_t number, part = 0;
+
+    skip(&text, whole.size);
+    if (!slice_to_u64(whole, &number) || __builtin_mul_overflow(number, 1000, thousandths))
+        return false;
+    if (text.size == 0)
+        return true;
+    if (text.at[0] != '.')
+        return false;
+    skip(&text, 1);
+    if (text.size == 0 || text.size > 3 || digits(text) != text.size || !slice_to_u64(text, &part))
+        return false;
+    for (size_t i = text.size; i < 3; i++)
+        part *= 10;
+    return !__builtin_add_overflow(*thousandths, part, thousandths);
+}
+
+const char *value_print_factor(char into[VALUE_TEXT], uint64_t thousandths)
+{
+    unsigned part = (unsigned)(thousandths % 1000);
+    int decimals = 3;
+
+    for (; decimals > 0 && part % 10 == 0; decimals--)
+        part /= 10;
+    if (decimals == 0)
+        str_format(into, VALUE_TEXT, "%llu", (unsigned long long)(thousandths / 1000));
+    else
+        str_format(into, VALUE_TEXT, "%llu.%0*u", (unsigned long long)(thousandths / 1000), decimals, part);
+    return into;
+}
+
 bool value_size(struct slice text, uint64_t *bytes)
 {
     unsigned shift = 0;

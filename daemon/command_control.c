@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The commands that tell a running drover something: scale, drain, reload, stop. */
+ * The commands that tell a running drover something, or ask it: scale, why, drain, reload, stop. */
 #include <stdio.h>
 
 #include "base/net.h"
@@ -17,6 +17,15 @@ int command_scale(const struct command_line *line)
     json_t *request = json_pack("{s:s, s:s, s:s}", "command", "scale", "pool", line->arguments[0], "size",
                                 line->arguments[1]);
 
+    return control_command(line, request, ANSWER_MS, NULL);
+}
+
+int command_why(const struct command_line *line)
+{
+    json_t *request = json_pack("{s:s}", "command", "why");
+
+    if (line->argument_count > 0)
+        json_object_set_new(request, "pool", json_string(line->arguments[0]));
     return control_command(line, request, ANSWER_MS, NULL);
 }
 

@@ -30,7 +30,8 @@ const struct command commands[] = {
     {"check", "[--print]", "read the file and say all that is wrong; start nothing", command_check},
     {"init", "", "write a commented drover.yaml for the app found here", command_init},
     {"status", "[--json]", "pools and workers; exit 1 when not healthy", command_status},
-    {"scale", "POOL N|file", "run N workers; 'file': as many as the file says", command_scale},
+    {"scale", "POOL SIZE", "run SIZE workers: N, MIN-MAX (by demand) or 'file'", command_scale},
+    {"why", "[POOL]", "the last decisions on how many workers", command_why},
     {"drain", "WORKER", "retire a worker (web.3) gently, a new one takes over", command_drain},
     {"reload", "", "read the file again; exit 1 when it is wrong, and why", command_reload},
     {"stop", "", "finish what is under way, then end", command_stop},
@@ -48,7 +49,7 @@ char *commands_help(const struct command *table)
     buffer_print(&page, "drover %s: an HTTP and WebSocket proxy that runs its own workers\n\n",
                  DROVER_VERSION);
     buffer_print(&page, "  drover [-c FILE] [COMMAND]\n"
-                        "  drover [-l ADDRESS] [-w N|auto] -- PROGRAM...    no file needed, for example\n"
+                        "  drover [-l ADDRESS] [-w N|MIN-MAX] -- PROGRAM...  no file needed, say\n"
                         "  drover -w 4 -- uvicorn app:app --port '$PORT'\n\n");
     for (const struct command *command = table; command->name; command++) {
         char form[32];
@@ -60,7 +61,8 @@ char *commands_help(const struct command *table)
     buffer_print(&page, "\n"
                         "  -c FILE     instead of ./drover.yaml, then /etc/drover/drover.yaml\n"
                         "  -l ADDRESS  listen there instead of 0.0.0.0:8000\n"
-                        "  -w N|auto   workers instead of one; auto: by the CPUs that may be used\n\n"
+                        "  -w WORKERS  N instead of one; auto: by the CPUs that may be used;\n"
+                        "              MIN-MAX: as many as the demand needs\n\n"
                         "Signals: TERM, INT stop, again: at once; HUP reload; USR1 reopen logs.\n"
                         "Exit: 0 good, 1 failed, 2 wrong use or configuration, 3 drover is not running.\n");
     char *text = slice_dup(buffer_slice(&page));

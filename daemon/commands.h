@@ -11,6 +11,7 @@ int command_check(const struct command_line *line);
 int command_init(const struct command_line *line);
 int command_status(const struct command_line *line);
 int command_scale(const struct command_line *line);
+int command_why(const struct command_line *line);
 int command_drain(const struct command_line *line);
 int command_reload(const struct command_line *line);
 int command_stop(const struct command_line *line);

@@ -26,10 +26,21 @@ __attribute__((format(printf, 3, 4))) static void reply(struct admin_request *re
     admin_reply(request, ok, text);
 }
 
+/* "4", or "2-8"; a single worker at least can come. */
+static bool take_range(const char *size, uint64_t *min, uint64_t *max)
+{
+    const char *dash = strchr(size, '-');
+    struct slice low = dash ? (struct slice){size, (size_t)(dash - size)} : slice_of(size);
+
+    if (!slice_to_u64(low, min) || !slice_to_u64(dash ? slice_of(dash + 1) : low, max))
+        return false;
+    return *min <= *max && *max >= 1 && *max <= WORKERS_MAX;
+}
+
 static void on_scale(void *owner, struct admin_request *request, const char *pool, const char *size)
 {
     struct part *part = parts_find(owner, pool);
-    uint64_t count;
+    uint64_t min, max;
 
     if (!part || !part->config) {
         reply(request, false, "no pool is named '%s'", pool);
@@ -38,15 +49,15 @@ static void on_scale(void *owner, struct admin_request *request, const char *poo
     } else if (strcmp(size, "file") == 0) {
         fleet_scale_clear(part->fleet);
         reply(request, true, "%s: %u workers, as the file says", pool, fleet_wanted(part->fleet));
-    } else if (!slice_to_u64(slice_of(size), &count) || count < 1 || count > WORKERS_MAX) {
-        reply(request, false, "%s: expected a count from 1 to %d or 'file', got '%s'", pool, WORKERS_MAX,
-              size);
+    } else if (!take_range(size, &min, &max)) {
+        reply(request, false, "%s: expected a count from 1 to %d, MIN-MAX or 'file', got '%s'", pool,
+              WORKERS_MAX, size);
     } else {
         unsigned before = fleet_wanted(part->fleet);
-        fleet_scale(part->fleet, (unsigned)count);
+        fleet_scale(part->fleet, (unsigned)min, (unsigned)max);
         reply(request, true,
-              "%s: %u -> %u workers, until `drover scale %s file` or a change of `workers` in the file", pool,
-              before, (unsigned)count, pool);
+              "%s: %u -> %s workers, until `drover scale %s file` or a change of `workers` in the file", pool,
+              before, size, pool);
     }
 }
 

@@ -25,8 +25,9 @@ struct part {
     char name[64];
     struct fleet *fleet;
     struct servers *servers;
-    struct pool *pool; /* the newest set */
-    bool is_dirty;     /* its backends changed since `pool` was made */
+    struct pool *pool;            /* the newest set */
+    _Atomic bool is_waiting_told; /* the control thread knows, or is about to, that somebody waits */
+    bool is_dirty;                /* its backends changed since `pool` was made */
 };
 
 /* One loop with its thread and its proxy. */

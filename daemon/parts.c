@@ -78,6 +78,52 @@ static const struct servers_callbacks servers_callbacks = {
     .on_backend_gone = on_servers_backend_gone,
 };
 
+/* --- the demand --- */
+
+struct news_of_waiting {
+    struct message message;
+    struct engine *engine;
+    char pool[64];
+};
+
+static void observe(struct part *part, uint64_t now_us)
+{
+    struct fleet_load load = {.arrivals = pool_arrivals(part->pool),
+                              .slow = pool_slow(part->pool),
+                              .waiting = pool_queued(part->pool)};
+
+    fleet_observe(part->fleet, &load, now_us);
+}
+
+/* Somebody has to wait: the pool may need another worker now, not at the next tick. */
+static void on_waiting_here(struct message *message)
+{
+    struct news_of_waiting *news = container_of(message, struct news_of_waiting, message);
+    struct part *part = parts_find(news->engine, news->pool);
+    uint64_t now_us = clock_us();
+
+    if (part && part->fleet && part->pool) {
+        observe(part, now_us);
+        fleet_tick(part->fleet, now_us);
+    }
+    mem_free(news);
+}
+
+/* On the loop of whoever waits. Once until the next tick. */
+static void on_waiting_anywhere(void *owner)
+{
+    struct part *part = owner;
+
+    if (atomic_exchange(&part->is_waiting_told, true))
+        return;
+    struct news_of_waiting *news = mem_zero(sizeof *news);
+    news->message.deliver = on_waiting_here;
+    news->engine = part->engine;
+    str_format(news->pool, sizeof news->pool, "%s", part->name);
+    if (!loop_post(part->engine->loop, &news->message))
+        mem_free(news);
+}
+
 /* --- life of a part --- */
 
 static struct part *part_new(struct engine *engine, struct config *config, const struct pool_config *pool)
@@ -101,6 +147,8 @@ static struct part *part_new(struct engine *engine, struct config *config, const
 static void part_free(struct part *part)
 {
     list_remove(&part->node);
+    if (part->pool)
+        pool_on_wait(part->pool, NULL, NULL);
     fleet_free(&part->fleet);
     servers_free(&part->servers);
     pool_unref(&part->pool);
@@ -239,8 +287,10 @@ static void make_set(struct part *part)
     if (previous)
         pool_unref(&previous);
     part->is_dirty = false;
-    if (part->fleet)
+    if (part->fleet) {
+        pool_on_wait(part->pool, on_waiting_anywhere, part);
         readiness_members(part);
+    }
 }
 
 static void lend_to_admin(struct engine *engine)
@@ -282,13 +332,21 @@ void parts_publish(struct engine *engine)
     pages_publish(engine);
 }
 
+static void tick(struct part *part, uint64_t now_us)
+{
+    atomic_store(&part->is_waiting_told, false);
+    if (part->pool)
+        observe(part, now_us);
+    fleet_tick(part->fleet, now_us);
+}
+
 void parts_tick(struct engine *engine)
 {
     uint64_t now_us = clock_us();
 
     for (unsigned i = 0; i < engine->part_count; i++)
         if (engine->parts[i]->fleet)
-            fleet_tick(engine->parts[i]->fleet, now_us);
+            tick(engine->parts[i], now_us);
     list_each_safe (node, next, &engine->leaving) {
         struct part *part = list_entry(node, struct part, node);
         if (part->fleet)

@@ -169,7 +169,9 @@ static void print_pools(struct buffer *page, json_t *pools)
         put_count(row[3], pool, "wanted");
         put_count(row[4], pool, "queued");
         str_format(row[5], CELL, "%s",
-                   json_is_true(json_object_get(pool, "overridden")) ? "drover scale" : "file");
+                   json_is_true(json_object_get(pool, "overridden")) ? "drover scale"
+                   : json_object_get(pool, "max")                    ? "demand"
+                                                                     : "file");
     }
     table_print(page, &table);
     table_fini(&table);

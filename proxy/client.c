@@ -77,7 +77,7 @@ void client_open(struct proxy *proxy, struct listener *listener, int fd, const s
     list_push_back(&proxy->clients, &client->node);
     proxy->client_count++;
     count(&proxy->counters.connections_accepted, 1);
-    deadline_start(&client->deadline, proxy->loop, config->timeouts.header);
+    deadline_start(&client->deadline, proxy->loop, proxy->draining ? DRAIN_IDLE_MS : config->timeouts.header);
     client_arrive(client); /* its first bytes are often there already: read before anything is registered */
     if (client->state == CLIENT_EXCHANGE && client->closes && client->body_is_done && !client->blocked)
         deadline_start(&client->deadline, proxy->loop, UNWATCHED_MS);

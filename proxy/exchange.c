@@ -518,6 +518,9 @@ void exchange_log(struct exchange *exchange)
     if (exchange->is_tunnel)
         return;
     histogram_add(&proxy->latency, took_us);
+    if (exchange->pool && exchange->pool->config->target_p95 > 0 &&
+        took_us > exchange->pool->config->target_p95 * UINT64_C(1000))
+        pool_count_slow(exchange->pool, proxy->options.index);
     if (!proxy->log_is_on)
         return;
     record = (struct access_record){

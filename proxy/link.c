@@ -62,6 +62,16 @@ static void count_stale(struct link *link)
     atomic_fetch_add_explicit(&link->backend->stale_streak, 1, memory_order_relaxed);
 }
 
+/* What it takes out of the kernel's buffer is progress, and there may be megabytes in it before we are told of room. */
+static bool takes_the_request(struct link *link)
+{
+    size_t holds = net_unsent(link->fd);
+    bool is_less = holds < link->kernel_holds;
+
+    link->kernel_holds = holds;
+    return is_less && !exchange_request_is_sent(link->exchange);
+}
+
 /* The response time-out blames the worker only when it had all of it and gave no head to anybody meanwhile:
  * one slow query is not a sick worker. */
 static void on_response_timeout(struct link *link)
@@ -71,7 +81,8 @@ static void on_response_timeout(struct link *link)
                       (link->exchange && !exchange_request_is_sent(link->exchange));
     struct exchange *exchange = link->exchange;
 
-    if (exchange && exchange_awaits_client(exchange)) { /* which has a time-out of its own: body */
+    /* The client has a time-out of its own: body. */
+    if (exchange && (exchange_awaits_client(exchange) || takes_the_request(link))) {
         link_await(link, link->timeout_ms);
         return;
     }
@@ -305,8 +316,10 @@ static void await_room(struct link *link)
 {
     unsigned send_ms = link->proxy->snapshot->config->timeouts.send;
 
-    if (link->state == LINK_OPEN && !link->head_is_done && send_ms &&
-        (!deadline_is_running(&link->deadline) || send_ms < link->timeout_ms))
+    if (link->state != LINK_OPEN || link->head_is_done)
+        return;
+    link->kernel_holds = net_unsent(link->fd);
+    if (send_ms && (!deadline_is_running(&link->deadline) || send_ms < link->timeout_ms))
         link_await(link, send_ms);
 }
 

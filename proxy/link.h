@@ -39,6 +39,7 @@ struct link {
     uint64_t taken_turn; /* of the loop, when a request came to it again */
     uint64_t sent_us;    /* when the request had been written: is the backend dead or one query slow? */
     unsigned timeout_ms; /* of `deadline` */
+    size_t kernel_holds; /* of what we wrote, at the last look: while there is no room for more */
     bool has_answered;   /* the present request, a byte */
     bool is_reused, readable, peer_closed, paused, head_is_done, keeps_alive, reads_large, broken_for_writing;
 };

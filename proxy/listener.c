@@ -11,7 +11,8 @@
 #include "proxy/tls.h"
 
 #define LISTENER_TAG   0x4c53544eu
-#define ACCEPT_TURN    64 /* connections in one turn: those that are open have their share */
+#define ACCEPT_TURN    64   /* connections in one turn: those that are open have their share */
+#define ACCEPT_LAST    8192 /* in the backlog when it closes: they are connected, and would be reset */
 #define EMFILE_WAIT_MS 100
 
 /* A connection that a unix listener deals to another loop. */
@@ -51,7 +52,7 @@ static bool deal_out(struct listener *listener, int fd)
         listener->next_loop++ % atomic_load_explicit(proxy->options.loop_count, memory_order_acquire);
     struct dealt *dealt;
 
-    if (!address_is_unix(&listener->address) || index == proxy->options.index)
+    if (!address_is_unix(&listener->address) || index == proxy->options.index || proxy->draining)
         return false;
     dealt = mem_zero(sizeof *dealt);
     dealt->message.deliver = on_dealt;
@@ -82,25 +83,33 @@ static void out_of_descriptors(struct listener *listener)
     deadline_start(&listener->pause, listener->proxy->loop, EMFILE_WAIT_MS);
 }
 
+/* False: there is none to be had now. */
+static bool accept_one(struct listener *listener)
+{
+    struct address peer;
+    int accepted = net_accept(listener->fd, &peer);
+
+    if (accepted == -EMFILE || accepted == -ENFILE || accepted == -ENOBUFS || accepted == -ENOMEM) {
+        out_of_descriptors(listener);
+        return false;
+    }
+    if (accepted == -ECONNABORTED)
+        return true;
+    if (accepted < 0)
+        return false;
+    if (!deal_out(listener, accepted))
+        client_open(listener->proxy, listener, accepted, &peer);
+    return true;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *argument)
 {
     struct listener *listener = tagged(argument, LISTENER_TAG);
-    struct address peer;
 
+    (void)fd;
     (void)what;
-    for (unsigned i = 0; i < ACCEPT_TURN; i++) {
-        int accepted = net_accept(fd, &peer);
-        if (accepted == -EMFILE || accepted == -ENFILE || accepted == -ENOBUFS || accepted == -ENOMEM) {
-            out_of_descriptors(listener);
-            return;
-        }
-        if (accepted == -ECONNABORTED)
-            continue;
-        if (accepted < 0)
-            return;
-        if (!deal_out(listener, accepted))
-            client_open(listener->proxy, listener, accepted, &peer);
-    }
+    for (unsigned i = 0; i < ACCEPT_TURN && accept_one(listener); i++)
+        continue;
 }
 
 void listener_start(struct proxy *proxy, const struct listen_config *config, struct config *owner, int fd)
@@ -139,6 +148,18 @@ void listener_adopt(struct listener *listener, const struct listen_config *confi
     tls_contexts_unref(&previous_tls);
     if (previous)
         config_unref(&previous);
+}
+
+void listener_accept_at_once(struct listener *listener)
+{
+    if (listener->fd >= 0)
+        net_accept_at_once(listener->fd);
+}
+
+void listener_accept_last(struct listener *listener)
+{
+    for (unsigned i = 0; i < ACCEPT_LAST && listener->fd >= 0 && accept_one(listener); i++)
+        continue;
 }
 
 void listener_stop(struct listener *listener)

@@ -32,6 +32,9 @@ struct listener {
 
 void listener_start(struct proxy *proxy, const struct listen_config *config, struct config *owner, int fd);
 void listener_adopt(struct listener *listener, const struct listen_config *config, struct config *owner);
+void listener_accept_at_once(struct listener *listener); /* who has said nothing yet, too */
+void listener_accept_last(
+    struct listener *listener);                /* who has connected already: a close would reset them */
 void listener_stop(struct listener *listener); /* accepts no more; lives on until its last client is gone */
 struct listener *listener_ref(struct listener *listener);
 void listener_unref(struct listener *listener);

@@ -50,7 +50,7 @@ struct proxy {
     struct list pages; /* exposed */
 
     bool draining;
-    struct deadline drain_deadline;
+    struct deadline drain_deadline, unlisten_deadline;
     void (*on_drained)(void *argument);
     void *drained_argument;
 };

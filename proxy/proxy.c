@@ -15,9 +15,13 @@
 #include "proxy/listener.h"
 #include "proxy/tunnel.h"
 
+/* When drover stops under load it goes on listening for so long: who has connected and is about to ask would be reset. */
+#define LAST_REQUESTS_MS 100
+
 /* --- life --- */
 
 static void on_drain_over(void *argument);
+static void on_unlisten(void *argument);
 
 static void open_log(struct proxy *proxy, int fd)
 {
@@ -76,6 +80,7 @@ struct proxy *proxy_new(struct loop *loop, struct snapshot *snapshot, const stru
     slab_init(&proxy->link_slab, sizeof(struct link));
     slab_init(&proxy->tunnel_slab, tunnel_size());
     deadline_init(&proxy->drain_deadline, on_drain_over, proxy);
+    deadline_init(&proxy->unlisten_deadline, on_unlisten, proxy);
     open_log(proxy, options->access_log);
     proxy->connections_max = count_connections_max(options);
     tell_connections_max(proxy);
@@ -112,6 +117,7 @@ void proxy_free(struct proxy **owner)
     list_each_safe (node, next, &proxy->listeners)
         listener_stop(list_entry(node, struct listener, node));
     deadline_stop(&proxy->drain_deadline);
+    deadline_stop(&proxy->unlisten_deadline);
     free_pages(proxy);
     access_log_free(&proxy->log);
     net_close(&proxy->options.access_log);
@@ -214,8 +220,10 @@ static void do_unlisten(struct request *request)
 {
     list_each_safe (node, next, &request->proxy->listeners) {
         struct listener *listener = list_entry(node, struct listener, node);
-        if (address_equal(&listener->address, &request->address))
-            listener_stop(listener);
+        if (!address_equal(&listener->address, &request->address))
+            continue;
+        listener_accept_last(listener);
+        listener_stop(listener);
     }
 }
 
@@ -331,7 +339,7 @@ void proxy_reopen_log(struct proxy *proxy, int fd)
 
 void proxy_client_closed(struct proxy *proxy)
 {
-    if (!proxy->draining || proxy->client_count || !proxy->on_drained)
+    if (!proxy->draining || proxy->client_count || !list_is_empty(&proxy->listeners) || !proxy->on_drained)
         return;
     deadline_stop(&proxy->drain_deadline);
     proxy->on_drained(proxy->drained_argument);
@@ -349,6 +357,17 @@ static void on_drain_over(void *argument)
         client_close(list_entry(node, struct client, node));
 }
 
+static void on_unlisten(void *argument)
+{
+    struct proxy *proxy = argument;
+
+    list_each_safe (node, next, &proxy->listeners) {
+        listener_accept_last(list_entry(node, struct listener, node));
+        listener_stop(list_entry(node, struct listener, node));
+    }
+    proxy_client_closed(proxy);
+}
+
 static void do_drain(struct request *request)
 {
     struct proxy *proxy = request->proxy;
@@ -356,14 +375,17 @@ static void do_drain(struct request *request)
     proxy->draining = true;
     proxy->on_drained = request->on_drained;
     proxy->drained_argument = request->argument;
-    list_each_safe (node, next, &proxy->listeners)
-        listener_stop(list_entry(node, struct listener, node));
     deadline_start(&proxy->drain_deadline, proxy->loop, request->number ? request->number : 1);
     tunnels_close_all(proxy, 1001);
     list_each_safe (client_node, client_next, &proxy->clients)
         client_drain(list_entry(client_node, struct client, node));
     idle_close_all(proxy, NULL);
-    proxy_client_closed(proxy);
+    list_each_safe (node, next, &proxy->listeners)
+        listener_accept_at_once(list_entry(node, struct listener, node));
+    if (proxy->client_count)
+        deadline_start(&proxy->unlisten_deadline, proxy->loop, LAST_REQUESTS_MS);
+    else
+        on_unlisten(proxy);
 }
 
 void proxy_drain(struct proxy *proxy, unsigned within_ms, void (*on_drained)(void *argument), void *argument)

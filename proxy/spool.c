@@ -16,8 +16,8 @@
 #include "base/mem.h"
 #include "proxy/proxy.h"
 
-#define STEP_SIZE   (256 * 1024) /* of one read or write */
-#define CONGESTED   (512 * 1024) /* waiting for the disk */
+#define READ_SIZE   (64 * 1024)  /* read back at once: kept in memory for each spool */
+#define CONGESTED   (256 * 1024) /* waiting for the disk */
 #define THREADS_MAX 8
 
 enum step_kind { STEP_WRITE, STEP_READ };
@@ -30,9 +30,9 @@ struct step {
     bool is_busy;
     int fd;
     uint64_t at; /* in the file */
-    char *bytes;
     size_t size;
-    ssize_t result; /* bytes done, or -errno */
+    struct buffer data; /* what is written, or room for what is read */
+    int error;          /* 0 or -errno */
 };
 
 struct spool {
@@ -63,34 +63,22 @@ static struct {
 
 /* --- the threads --- */
 
-static ssize_t write_all(struct step *step)
+/* All of it, or -errno. */
+static int carry_out(const struct step *step)
 {
-    size_t done = 0;
+    char *bytes = buffer_bytes(&step->data);
 
-    while (done < step->size) {
-        ssize_t wrote = pwrite(step->fd, step->bytes + done, step->size - done, (off_t)(step->at + done));
-        if (wrote < 0 && errno == EINTR)
+    for (size_t done = 0; done < step->size;) {
+        ssize_t moved = step->kind == STEP_WRITE
+                            ? pwrite(step->fd, bytes + done, step->size - done, (off_t)(step->at + done))
+                            : pread(step->fd, bytes + done, step->size - done, (off_t)(step->at + done));
+        if (moved < 0 && errno == EINTR)
             continue;
-        if (wrote <= 0)
-            return wrote < 0 ? -errno : -EIO;
-        done += (size_t)wrote;
+        if (moved <= 0)
+            return moved < 0 ? -errno : -EIO; /* what we wrote must be there */
+        done += (size_t)moved;
     }
-    return (ssize_t)done;
-}
-
-static ssize_t read_all(struct step *step)
-{
-    size_t done = 0;
-
-    while (done < step->size) {
-        ssize_t got = pread(step->fd, step->bytes + done, step->size - done, (off_t)(step->at + done));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got < 0 ? -errno : -EIO; /* what we wrote must be there */
-        done += (size_t)got;
-    }
-    return (ssize_t)done;
+    return 0;
 }
 
 static void on_step_done(struct message *message);
@@ -102,8 +90,8 @@ static void destroy(struct spool *spool)
         return;
     if (spool->fd >= 0)
         close(spool->fd);
-    mem_free(spool->write.bytes);
-    mem_free(spool->read.bytes);
+    buffer_release(&spool->write.data);
+    buffer_release(&spool->read.data);
     mem_free(spool);
 }
 
@@ -133,7 +121,7 @@ static void *work(void *argument)
         pthread_mutex_unlock(&office.mutex);
         if (!step)
             return NULL;
-        step->result = step->kind == STEP_WRITE ? write_all(step) : read_all(step);
+        step->error = carry_out(step);
         step->message.deliver = on_step_done;
         if (!loop_post(step->spool->loop, &step->message))
             lose(step);
@@ -192,40 +180,36 @@ static void submit(struct spool *spool, struct step *step, enum step_kind kind, 
 
 static void write_on(struct spool *spool)
 {
-    size_t size = buffer_size(&spool->tail);
-
-    if (spool->write.is_busy || size == 0 || spool->error)
+    if (spool->write.is_busy || buffer_size(&spool->tail) == 0 || spool->error)
         return;
-    size = size < STEP_SIZE ? size : STEP_SIZE;
-    if (!spool->write.bytes)
-        spool->write.bytes = mem_alloc(STEP_SIZE);
-    memcpy(spool->write.bytes, buffer_bytes(&spool->tail), size);
-    buffer_consume(&spool->tail, size);
-    submit(spool, &spool->write, STEP_WRITE, spool->written, size);
+    spool->write.data = spool->tail;
+    spool->tail = (struct buffer){0};
+    submit(spool, &spool->write, STEP_WRITE, spool->written, buffer_size(&spool->write.data));
 }
 
 static void read_on(struct spool *spool)
 {
     uint64_t left = spool->written - spool->fetched;
 
-    if (spool->read.is_busy || left == 0 || buffer_size(&spool->ready) > STEP_SIZE / 2 || spool->error)
+    if (spool->read.is_busy || left == 0 || buffer_size(&spool->ready) || spool->error)
         return;
-    left = left < STEP_SIZE ? left : STEP_SIZE;
-    if (!spool->read.bytes)
-        spool->read.bytes = mem_alloc(STEP_SIZE);
-    submit(spool, &spool->read, STEP_READ, spool->fetched, (size_t)left);
+    (void)buffer_reserve(&spool->read.data, READ_SIZE);
+    submit(spool, &spool->read, STEP_READ, spool->fetched, left < READ_SIZE ? (size_t)left : READ_SIZE);
 }
 
 static void take_result(struct spool *spool, struct step *step)
 {
-    if (step->result < 0) {
-        spool->error = (int)step->result;
+    if (step->error) {
+        spool->error = step->error;
     } else if (step->kind == STEP_WRITE) {
-        spool->written += (uint64_t)step->result;
+        spool->written += step->size;
     } else if (step->at == spool->fetched) { /* else it was rewound meanwhile */
-        buffer_append(&spool->ready, step->bytes, (size_t)step->result);
-        spool->fetched += (uint64_t)step->result;
+        buffer_commit(&step->data, step->size);
+        spool->ready = step->data;
+        step->data = (struct buffer){0};
+        spool->fetched += step->size;
     }
+    buffer_release(&step->data);
 }
 
 static void on_step_done(struct message *message)
@@ -240,8 +224,7 @@ static void on_step_done(struct message *message)
     }
     take_result(spool, step);
     write_on(spool);
-    if (step->kind == STEP_READ || buffer_size(&spool->ready) == 0)
-        read_on(spool);
+    read_on(spool);
     spool->on_progress(spool->argument);
 }
 

@@ -6,7 +6,7 @@
  *               |                                               |
  *            wanted                                          present
  *               |                                               |
- *               +---------------------> settle <----------------+
+ *               +---------------------> fleet_settle <----------------+
  *                                         |
  *        too few:  the lowest free numbers, worker_start     (ORDER_START ... fleet_worker_ready: a member)
  *        too many: retire_choose, worker_retire              (out of the choice, drained, ORDER_STOP, gone)
@@ -119,7 +119,7 @@ static bool goes_anyway(const struct worker *worker)
     const struct fleet *fleet = worker->fleet;
 
     return worker->fate == FATE_UNTIL_REPLACED ||
-           (fleet->pool->first_port > 0 && worker->slot->number > 2 * fleet_wanted(fleet));
+           (fleet->pool->first_port > 0 && worker->slot->number > 2 * fleet_most(fleet));
 }
 
 static bool retire_one(struct fleet *fleet)
@@ -199,7 +199,7 @@ static void publish(struct fleet *fleet)
 
 /* The last act of whatever happened: present follows wanted. The owner may free an empty fleet from
  * on_members. */
-static void settle(struct fleet *fleet)
+void fleet_settle(struct fleet *fleet)
 {
     remove_over(fleet);
     if (!fleet->is_frozen) {
@@ -242,12 +242,14 @@ static void adopt_workers(struct fleet *fleet)
             rollout_on_gone(fleet->workers[i]);
     }
     unsigned present = count_staying(fleet);
-    if (present > 0 && present != pool->workers) {
+    if (present > 0 && !pool->is_sized && present != pool->workers) {
         fleet->is_overridden = true;
-        fleet->override = present;
+        fleet->override_min = fleet->override = present;
     }
     if (present > 0)
         log_info("%s: adopts %u workers, the file says %u", pool->name, present, pool->workers);
+    if (pool->is_sized)
+        follow_begin(fleet, present);
 }
 
 struct fleet *fleet_new(struct loop *loop, struct config *config, const struct pool_config *pool,
@@ -282,6 +284,7 @@ void fleet_free(struct fleet **fleet)
     for (unsigned i = 0; i < ending->count; i++)
         worker_free(&ending->workers[i]);
     mem_free(ending->workers);
+    mem_free(ending->sizer);
     config_unref(&ending->config);
     ending->tag = 0;
     mem_free(ending);
@@ -291,17 +294,22 @@ void fleet_adopt(struct fleet *fleet, struct config *config, const struct pool_c
 {
     struct config *old = fleet->config;
 
-    if (fleet->is_overridden && pool->workers != fleet->pool->workers) {
-        log_info("%s: the file says %u workers now, scaling by hand to %u is over", pool->name, pool->workers,
-                 fleet->override);
+    bool is_other = pool->workers != fleet->pool->workers || pool->workers_min != fleet->pool->workers_min ||
+                    pool->is_sized != fleet->pool->is_sized;
+
+    if (fleet->is_overridden && is_other) {
+        log_info("%s: the file says %u to %u workers now, scaling by hand is over", pool->name,
+                 pool->workers_min, pool->workers);
         fleet->is_overridden = false;
     }
+    if (pool->is_sized && !fleet->sizer)
+        follow_begin(fleet, count_staying(fleet));
     fleet->config = config_ref(config);
     fleet->pool = pool;
     fleet->is_abandoned = fleet->was_empty_told = false;
     rollout_plan(fleet);
     config_unref(&old);
-    settle(fleet);
+    fleet_settle(fleet);
 }
 
 void fleet_abandon(struct fleet *fleet)
@@ -309,7 +317,7 @@ void fleet_abandon(struct fleet *fleet)
     fleet->is_abandoned = true;
     for (unsigned i = 0; i < fleet->count; i++)
         worker_retire(fleet->workers[i]);
-    settle(fleet);
+    fleet_settle(fleet);
 }
 
 bool fleet_is_empty(const struct fleet *fleet)
@@ -327,32 +335,6 @@ const struct pool_config *fleet_config(const struct fleet *fleet)
     return fleet->pool;
 }
 
-unsigned fleet_wanted(const struct fleet *fleet)
-{
-    if (fleet->is_abandoned)
-        return 0;
-    return fleet->is_overridden ? fleet->override : fleet->pool->workers;
-}
-
-bool fleet_is_overridden(const struct fleet *fleet)
-{
-    return fleet->is_overridden;
-}
-
-void fleet_scale(struct fleet *fleet, unsigned count)
-{
-    log_info("%s: scaled by hand from %u to %u workers", fleet->pool->name, fleet_wanted(fleet), count);
-    fleet->is_overridden = true;
-    fleet->override = count < SLOTS_MAX ? count : SLOTS_MAX;
-    settle(fleet);
-}
-
-void fleet_scale_clear(struct fleet *fleet)
-{
-    fleet->is_overridden = false;
-    settle(fleet);
-}
-
 bool fleet_drain(struct fleet *fleet, unsigned number)
 {
     struct worker *worker = find_number(fleet, number);
@@ -365,7 +347,7 @@ bool fleet_drain(struct fleet *fleet, unsigned number)
     } else {
         worker_retire(worker); /* it serves nobody */
     }
-    settle(fleet);
+    fleet_settle(fleet);
     return true;
 }
 
@@ -391,7 +373,7 @@ void fleet_worker_ready(struct fleet *fleet, int slot, uint32_t generation)
     worker_on_ready(worker);
     if (worker->fate == FATE_REPLACES)
         rollout_on_ready(worker);
-    settle(fleet);
+    fleet_settle(fleet);
 }
 
 static void set_fitness(struct fleet *fleet, int slot, uint32_t generation, bool is_unfit, const char *why)
@@ -405,7 +387,7 @@ static void set_fitness(struct fleet *fleet, int slot, uint32_t generation, bool
         log_warning("%s: its probe says that it is not fit: %s", worker->slot->name, why);
     else
         log_info("%s: its probe says that it is fit again", worker->slot->name);
-    settle(fleet);
+    fleet_settle(fleet);
 }
 
 void fleet_worker_unfit(struct fleet *fleet, int slot, uint32_t generation, const char *why)
@@ -427,7 +409,7 @@ void fleet_worker_ejected_again(struct fleet *fleet, int slot, uint32_t generati
     log_warning("%s: ejected twice in a row, is to be replaced", worker->slot->name);
     worker_set_fate(worker, FATE_UNTIL_REPLACED);
     worker->is_replaced_asked = true;
-    settle(fleet);
+    fleet_settle(fleet);
 }
 
 void fleet_on_started(struct fleet *fleet, int slot, uint32_t generation, pid_t pid)
@@ -437,7 +419,7 @@ void fleet_on_started(struct fleet *fleet, int slot, uint32_t generation, pid_t 
     if (!worker)
         return; /* its slot is released once the keeper has said that it is gone */
     worker_on_started(worker, generation, pid);
-    settle(fleet);
+    fleet_settle(fleet);
 }
 
 void fleet_on_start_failed(struct fleet *fleet, int slot, int error)
@@ -447,7 +429,7 @@ void fleet_on_start_failed(struct fleet *fleet, int slot, int error)
     if (!worker)
         return;
     worker_on_start_failed(worker, error);
-    settle(fleet);
+    fleet_settle(fleet);
 }
 
 void fleet_on_exited(struct fleet *fleet, int slot, uint32_t generation, int status)
@@ -457,7 +439,7 @@ void fleet_on_exited(struct fleet *fleet, int slot, uint32_t generation, int sta
     if (!worker)
         return;
     worker_on_exited(worker, status);
-    settle(fleet);
+    fleet_settle(fleet);
 }
 
 static void measure(struct fleet *fleet, uint64_t now_us)
@@ -476,7 +458,7 @@ void fleet_tick(struct fleet *fleet, uint64_t now_us)
     for (unsigned i = 0; i < fleet->count; i++)
         worker_tick(fleet->workers[i], now_us);
     measure(fleet, now_us);
-    settle(fleet);
+    fleet_settle(fleet);
 }
 
 void fleet_freeze(struct fleet *fleet)

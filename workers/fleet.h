@@ -11,7 +11,26 @@
 #include "base/loop.h"
 #include "config/config.h"
 
+#define FLEET_DECISIONS 200 /* that are kept */
+
 struct fleet;
+
+/* What a pool is asked, as its balancer counts it. */
+struct fleet_load {
+    uint64_t arrivals, slow; /* ever */
+    unsigned waiting;
+};
+
+/* A change of the wanted size and the numbers that made it. */
+struct fleet_decision {
+    uint64_t wall_us;
+    unsigned before, wanted;
+    const char *why;  /* a constant word */
+    bool is_measured; /* else by hand, and the rest is 0 */
+    bool is_dry;      /* not acted on */
+    double rate, service, load, places, draining;
+    unsigned waiting, tunnels, concurrency, span_ms, needed, ready, starting, boot_ms, idle_ms, min, max;
+};
 
 struct fleet_callbacks {
     /* The set of healthy workers changed: make the next pool of fleet_backends and publish it. Always the
@@ -52,13 +71,24 @@ const char *fleet_name(const struct fleet *fleet);
 const struct pool_config *fleet_config(const struct fleet *fleet);
 unsigned fleet_wanted(const struct fleet *fleet);
 bool fleet_is_overridden(const struct fleet *fleet); /* by `drover scale` */
-/* Until fleet_scale_clear, or until `workers` of the pool changes in the file. */
-void fleet_scale(struct fleet *fleet, unsigned count);
+/* Until fleet_scale_clear, or until `workers` of the pool changes in the file. Between two numbers the pool follows
+ * the demand. */
+void fleet_scale(struct fleet *fleet, unsigned min, unsigned max);
 void fleet_scale_clear(struct fleet *fleet);
 /* Starts another worker in its place, then retires this one. False: no such worker. */
 bool fleet_drain(struct fleet *fleet, unsigned number);
 /* The healthy ones, by slot number: borrowed until the next change. */
 struct backend *const *fleet_backends(const struct fleet *fleet, unsigned *count);
+
+/* Does it follow the demand, and between which numbers? */
+bool fleet_is_sized(const struct fleet *fleet, unsigned *min, unsigned *max);
+/* At zero on purpose, or the first worker is on its way because somebody came. */
+bool fleet_is_resting(const struct fleet *fleet);
+/* Before each fleet_tick, and when somebody has to wait. Nothing happens when the pool does not follow the demand. */
+void fleet_observe(struct fleet *fleet, const struct fleet_load *load, uint64_t now_us);
+/* The kept decisions, oldest first: NULL when there is no such one. */
+const struct fleet_decision *fleet_decision_at(const struct fleet *fleet, unsigned index);
+void fleet_decision_text(const struct fleet_decision *decision, const char *pool, char *into, size_t size);
 
 /* What the world tells it. */
 void fleet_worker_ready(struct fleet *fleet, int slot, uint32_t generation);

@@ -7,6 +7,7 @@
 
 #include "keeper/orders.h"
 #include "workers/fleet.h"
+#include "workers/sizer.h"
 
 /* What is to become of a worker. Kept in slot->retiring, so that an engine that comes after a crash goes
  * on with it. */
@@ -35,6 +36,7 @@ struct worker {
     bool is_replaced_asked;  /* not for the configuration: by `drover drain`, or ejected twice */
     bool was_killed;         /* by us */
     bool tunnels_told;       /* their end was ordered */
+    uint64_t answered_seen;  /* of slot->requests */
     int replaces;            /* FATE_REPLACES: the slot of the one it came for */
     /* What its process was started from; NULL: an older configuration, nobody knows which. */
     struct config *made_by;
@@ -52,7 +54,9 @@ struct fleet {
     void *owner;
 
     bool is_overridden;
-    unsigned override;
+    unsigned override_min, override; /* from, to */
+    struct sizer *sizer;             /* NULL: it never followed the demand */
+    unsigned boot_ms;                /* measured; 0: not yet */
     bool is_frozen, is_abandoned;
     bool is_announced;   /* on_members was called for the first time */
     bool was_empty_told; /* on_members for the last time */
@@ -97,7 +101,13 @@ void rollout_on_failed(struct worker *replacement, const char *why);
 void rollout_on_gone(struct worker *worker);
 void rollout_cancel(struct worker *worker); /* nobody needs to come for it any more */
 
+/* follow.c: how many the demand wants. */
+void fleet_boot_took(struct fleet *fleet, unsigned took_ms);
+unsigned fleet_most(const struct fleet *fleet); /* that may be wanted, whatever comes */
+void follow_begin(struct fleet *fleet, unsigned present);
+
 /* fleet.c */
+void fleet_settle(struct fleet *fleet); /* the last act of whatever happened: present follows wanted */
 struct worker *fleet_worker_at(const struct fleet *fleet, int index);
 /* In the lowest free number; NULL when the table is full. */
 struct worker *fleet_add_worker(struct fleet *fleet);

@@ -20,6 +20,7 @@
 #include "workers/fleet_internal.h"
 #include "workers/last_words.h"
 
+#define GOODBYE_MS      2500      /* the closing handshake of a WebSocket */
 #define LONG_HEALTHY_US 10000000u /* who was healthy for so long has put its crashes behind it */
 /* Between leaving the choice and the first look at what is held: a loop may stand between choosing and
  * counting, and the idle links are closed. */
@@ -81,6 +82,7 @@ struct worker *worker_new(struct fleet *fleet, int index)
     worker->index = index;
     worker->slot = &fleet->slots->slot[index];
     worker->state = WORKER_ABSENT;
+    worker->answered_seen = atomic_load(&worker->slot->requests);
     worker->replaces = -1;
     return worker;
 }
@@ -211,6 +213,7 @@ void worker_on_ready(struct worker *worker)
              (unsigned long long)(now_us - worker->since_us) / 1000, worker->backend->authority,
              (int)worker->pid);
     worker->is_probed = false;
+    fleet_boot_took(worker->fleet, (unsigned)((now_us - worker->since_us) / 1000));
     enter(worker, WORKER_HEALTHY);
     if (worker->fleet->member_count >
         0) /* the first ones of a pool have nobody who could carry more meanwhile */
@@ -348,6 +351,12 @@ static void end_tunnels(struct worker *worker, uint64_t elapsed_us, unsigned lim
     fleet->callbacks.on_close_tunnels(fleet, worker->backend, left_ms ? (unsigned)left_ms : 1, fleet->owner);
 }
 
+/* Those that were told to end at drain_tunnel have a moment to say goodbye; the proxy cuts them after it. */
+static unsigned tunnels_end_ms(const struct timeouts_config *timeouts)
+{
+    return timeouts->drain_tunnel ? timeouts->drain_tunnel + GOODBYE_MS : 0;
+}
+
 static void drain(struct worker *worker, uint64_t now_us)
 {
     const struct timeouts_config *timeouts = &worker->fleet->config->timeouts;
@@ -360,7 +369,7 @@ static void drain(struct worker *worker, uint64_t now_us)
     if (tunnels > 0)
         end_tunnels(worker, elapsed_us, timeouts->drain_tunnel);
     if ((requests > 0 && !is_past(elapsed_us, timeouts->drain)) ||
-        (tunnels > 0 && !is_past(elapsed_us, timeouts->drain_tunnel)))
+        (tunnels > 0 && !is_past(elapsed_us, tunnels_end_ms(timeouts))))
         return;
     if (word != 0)
         log_warning("%s: stopped with %u requests and %u tunnels that did not end in time",

@@ -127,9 +127,8 @@ pools:
     affinity: {cookie: sid}
     recycle: {requests: 100}
     memory: {worker: 100m}
-    scale: {window: 60s}
 """)
-    for key in ("statsd", "http2", "affinity", "recycle", "memory", "scale"):
+    for key in ("statsd", "http2", "affinity", "recycle", "memory"):
         assert any("unknown" in line and key in line for line in lines), (key, lines)
 
 

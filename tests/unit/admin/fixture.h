@@ -24,7 +24,9 @@
 
 struct fleet {
     unsigned wanted;
-    bool is_overridden;
+    bool is_overridden, is_resting;
+    unsigned decision_count;
+    struct fleet_decision decisions[3];
 };
 struct proxy {
     struct proxy_counters counters;
@@ -34,6 +36,28 @@ struct proxy {
 unsigned fleet_wanted(const struct fleet *fleet)
 {
     return fleet->wanted;
+}
+bool fleet_is_sized(const struct fleet *fleet, unsigned *min, unsigned *max)
+{
+    *min = *max = fleet->wanted;
+    return false;
+}
+bool fleet_is_resting(const struct fleet *fleet)
+{
+    return fleet->is_resting;
+}
+const char *fleet_name(const struct fleet *fleet)
+{
+    (void)fleet;
+    return "web";
+}
+const struct fleet_decision *fleet_decision_at(const struct fleet *fleet, unsigned index)
+{
+    return index < fleet->decision_count ? &fleet->decisions[index] : NULL;
+}
+void fleet_decision_text(const struct fleet_decision *decision, const char *pool, char *into, size_t size)
+{
+    str_format(into, size, "%s: %u -> %u (%s)", pool, decision->before, decision->wanted, decision->why);
 }
 bool fleet_is_overridden(const struct fleet *fleet)
 {

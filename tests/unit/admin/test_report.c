@@ -374,7 +374,42 @@ START_TEST(the_status_tells_why_a_worker_does_not_run)
 }
 END_TEST
 
-UNIT_MAIN("admin/report", the_tree_has_exactly_what_the_contract_shows, the_numbers_are_those_of_the_slot,
+START_TEST(decisions_are_shown_in_the_order_of_their_time_with_their_numbers)
+{
+    drover_init();
+    drover.fleet.decisions[0] = (struct fleet_decision){.wall_us = 1700000000123000,
+                                                        .before = 1,
+                                                        .wanted = 4,
+                                                        .why = "burst",
+                                                        .is_measured = true,
+                                                        .rate = 50.5};
+    drover.fleet.decisions[1] =
+        (struct fleet_decision){.wall_us = 1700000001000000, .before = 4, .wanted = 2, .why = "by hand"};
+    drover.fleet.decision_count = 2;
+    char *page = report_page(&drover.source, "/api/decisions", false, &http_status);
+    json_t *tree = json_loads(page, 0, NULL);
+    ck_assert_uint_eq(http_status, 200);
+    ck_assert_uint_eq(json_array_size(at(tree, "decisions")), 2);
+    ck_assert_str_eq(text_at(tree, "decisions/0/at"), "2023-11-14T22:13:20.123Z");
+    ck_assert_str_eq(text_at(tree, "decisions/0/reason"), "burst");
+    ck_assert_int_eq(number_at(tree, "decisions/0/wanted"), 4);
+    ck_assert_double_eq(json_real_value(at(tree, "decisions/0/rate")), 50.5);
+    ck_assert_ptr_null(at(tree, "decisions/1/rate"));
+    ck_assert_ptr_null(report_page(&drover.source, "/api/decisions", true, &http_status));
+    mem_free(page);
+    json_decref(tree);
+
+    page = decisions_text(&drover.source, "web");
+    ck_assert_str_eq(
+        page, "2023-11-14T22:13:20.123Z web: 1 -> 4 (burst)\n2023-11-14T22:13:21.000Z web: 4 -> 2 (by hand)");
+    mem_free(page);
+    ck_assert_ptr_null(decisions_text(&drover.source, "nopool"));
+    drover_fini();
+}
+END_TEST
+
+UNIT_MAIN("admin/report", decisions_are_shown_in_the_order_of_their_time_with_their_numbers,
+          the_tree_has_exactly_what_the_contract_shows, the_numbers_are_those_of_the_slot,
           a_pool_that_misses_some_is_degraded_and_serves, a_pool_without_a_healthy_worker_is_down_and_503,
           a_pool_at_zero_on_purpose_is_idle_and_fine, retiring_workers_are_shown_and_not_counted_as_ready,
           an_ejected_worker_is_named_so, a_healthy_worker_that_probes_took_out_is_ejected,

@@ -206,7 +206,25 @@ START_TEST(above_sixty_four_the_load_is_still_nearly_even_and_every_place_is_fou
 }
 END_TEST
 
-UNIT_MAIN("balancer/least_conn", the_least_loaded_gets_the_next_request, equals_take_turns,
+START_TEST(in_a_pool_that_is_sized_equals_go_to_the_lowest)
+{
+    struct fixture fixture;
+    struct place places[3];
+    fixture_init(&fixture);
+    fixture.config.is_sized = true;
+    fixture_start(&fixture, 4);
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < 3; i++)
+            ck_assert_uint_eq(take(&fixture, PLACE_REQUEST, &places[i]), i + 1);
+        for (unsigned i = 0; i < 3; i++)
+            release(&places[i]);
+    }
+    fixture_fini(&fixture);
+}
+END_TEST
+
+UNIT_MAIN("balancer/least_conn", the_least_loaded_gets_the_next_request,
+          in_a_pool_that_is_sized_equals_go_to_the_lowest, equals_take_turns,
           two_equals_among_four_take_turns, requests_in_flight_follow_the_weights,
           idle_equals_share_as_their_weights_say, who_was_away_is_not_given_all_that_it_missed,
           for_a_request_ten_tunnels_are_one_request, a_handshake_goes_by_tunnels_then_by_requests,

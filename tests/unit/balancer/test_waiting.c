@@ -411,7 +411,34 @@ START_TEST(of_ten_thousand_over_eight_threads_none_is_lost_or_served_twice)
 }
 END_TEST
 
-UNIT_MAIN("balancer/waiting", a_freed_place_is_handed_to_the_first_in_line, newcomers_queue_while_others_wait,
+static void count_wait(void *owner)
+{
+    ++*(unsigned *)owner;
+}
+
+START_TEST(whoever_asked_is_told_of_each_who_joins_the_queue)
+{
+    struct fixture fixture;
+    struct place place;
+    struct waiter waiters[3];
+    unsigned told = 0;
+    full_fixture(&fixture, 1, &place);
+    pool_on_wait(fixture.pool, count_wait, &told);
+    queue_up(&fixture, &waiters[0], T0);
+    queue_up(&fixture, &waiters[1], T0);
+    ck_assert_uint_eq(told, 2);
+    pool_on_wait(fixture.pool, NULL, NULL);
+    queue_up(&fixture, &waiters[2], T0);
+    ck_assert_uint_eq(told, 2);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert(pool_leave(fixture.pool, &waiters[i]));
+    release(&place);
+    fixture_fini(&fixture);
+}
+END_TEST
+
+UNIT_MAIN("balancer/waiting", whoever_asked_is_told_of_each_who_joins_the_queue,
+          a_freed_place_is_handed_to_the_first_in_line, newcomers_queue_while_others_wait,
           who_cannot_use_a_place_does_not_block_those_behind, a_full_queue_refuses_at_once,
           without_a_queue_nobody_waits_but_a_free_place_is_taken,
           who_left_is_forgotten_and_who_was_granted_cannot_leave,

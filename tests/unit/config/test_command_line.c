@@ -82,6 +82,11 @@ START_TEST(what_the_user_typed_goes_before_the_environment)
     ck_assert_uint_eq(address_port(&config->listens[0].address), 81);
     config_unref(&config);
 
+    config = load_command(NULL, "2-6", words, 2);
+    ck_assert(config->pools[0].is_sized && config->pools[0].workers_min == 2 &&
+              config->pools[0].workers == 6);
+    config_unref(&config);
+
     quiet_environment();
     config = load_command(NULL, NULL, words, 2);
     ck_assert_uint_eq(address_port(&config->listens[0].address), 8000);
@@ -100,7 +105,7 @@ START_TEST(wrong_words_are_named_by_the_options_they_stand_for)
     ck_assert_ptr_nonnull(strstr(
         report.text, "listen[0]: expected an address: IP:port, [v6]:port or unix:/path, got 'nowhere'"));
     ck_assert_ptr_nonnull(
-        strstr(report.text, "pools.web.workers: expected a count or 'auto', got 'many\\x0a'"));
+        strstr(report.text, "pools.web.workers: expected a count, 'auto' or {min, max}, got 'many\\x0a'"));
     ck_assert_ptr_nonnull(strstr(
         report.text, "pools.web.command: expected a program, 'no-such-program' is in no directory of PATH"));
     config_report_fini(&report);

@@ -144,7 +144,33 @@ START_TEST(the_control_socket_is_where_the_user_may_write)
 }
 END_TEST
 
-UNIT_MAIN("config/decide", memory_bounds_the_workers_of_auto, auto_is_a_number_that_stays,
+START_TEST(a_range_keeps_its_bounds_and_the_environment_does_not_replace_it)
+{
+    quiet_environment();
+    setenv("WEB_CONCURRENCY", "7", 1);
+    struct config *config = load("pools: {a: {command: sh $SOCKET, workers: {min: 2, max: 5, spare: 1}}, b: "
+                                 "{command: sh $SOCKET, workers: 3}}");
+    const struct pool_config *a = &config->pools[0], *b = &config->pools[1];
+    ck_assert(a->is_sized && a->workers_min == 2 && a->workers == 5 && a->spare == 1);
+    ck_assert(!b->is_sized && b->workers_min == 7 && b->workers == 7);
+    ck_assert_uint_eq(a->scale_window, 60000);
+    ck_assert_uint_eq(a->scale_burst, 2000);
+    ck_assert_uint_eq(a->scale_idle, 0);
+    config_unref(&config);
+
+    quiet_environment();
+    config = load(POOL("workers: {min: 0}"));
+    ck_assert_uint_eq(config->pools[0].workers_min, 0);
+    ck_assert_uint_ge(config->pools[0].workers, 1);
+    config_unref(&config);
+    config = load(POOL("workers: {min: 300, max: auto}"));
+    ck_assert_uint_eq(config->pools[0].workers, 300);
+    config_unref(&config);
+}
+END_TEST
+
+UNIT_MAIN("config/decide", memory_bounds_the_workers_of_auto,
+          a_range_keeps_its_bounds_and_the_environment_does_not_replace_it, auto_is_a_number_that_stays,
           web_concurrency_replaces_the_workers_of_the_first_launched_pool,
           port_replaces_the_port_of_the_first_listener, bind_follows_what_the_command_names,
           the_control_socket_is_where_the_user_may_write)

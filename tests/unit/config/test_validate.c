@@ -31,9 +31,7 @@ START_TEST(keys_that_are_not_known_suggest_the_nearest)
         {POOL("affinity: off"), "t.yaml:1:34: pools.a: unknown key 'affinity'\n"},
         {POOL("recycle: {age: 1h}, memory: {}, scale: {}, signals: {}"),
          "t.yaml:1:34: pools.a: unknown key 'recycle'\nt.yaml:1:54: pools.a: unknown key 'memory'\n"
-         "t.yaml:1:66: pools.a: unknown key 'scale'\nt.yaml:1:77: pools.a: unknown key 'signals'\n"},
-        {POOL("target: {rps: 5, p95: 1s}"),
-         "t.yaml:1:43: pools.a.target: unknown key 'rps'\nt.yaml:1:51: pools.a.target: unknown key 'p95'\n"},
+         "t.yaml:1:77: pools.a: unknown key 'signals'\n"},
         {"listen: [{address: 127.0.0.1:8000, affinity: {}, http2: on}]\n" POOL_A,
          "t.yaml:1:36: listen[0]: unknown key 'affinity'\nt.yaml:1:50: listen[0]: unknown key 'http2'\n"},
         {"limits: {connections_per_user: 4}\n" POOL_A,
@@ -51,15 +49,28 @@ END_TEST
 START_TEST(numbers_say_what_was_expected_and_what_stands_there)
 {
     static const struct wrong rows[] = {
-        {POOL("workers: four"), "t.yaml:1:43: pools.a.workers: expected a count or 'auto', got 'four'\n"},
-        {POOL("workers: {min: 1, max: 8}"),
-         "t.yaml:1:43: pools.a.workers: expected a count or 'auto', got a map\n"},
+        {POOL("workers: four"),
+         "t.yaml:1:43: pools.a.workers: expected a count, 'auto' or {min, max}, got 'four'\n"},
+        {POOL("workers: {min: 9, max: 8}"),
+         "t.yaml:1:34: pools.a.workers: expected min to be at most max, got 9 and 8\n"},
+        {POOL("workers: {min: 1, most: 8}"), "t.yaml:1:52: pools.a.workers: unknown key 'most'\n"},
+        {POOL("workers: [1, 8]"),
+         "t.yaml:1:43: pools.a.workers: expected a count, 'auto' or {min, max}, got a list\n"},
+        {POOL("scale: {window: 10s, burst_window: 20s}"),
+         "t.yaml:1:34: pools.a.scale: expected burst_window to be at most window\n"},
+        {POOL("scale: {burst: 0.5}"), "t.yaml:1:49: pools.a.scale.burst: expected 1 to 100, got '0.5'\n"},
+        {POOL("scale: {burst: x}"),
+         "t.yaml:1:49: pools.a.scale.burst: expected a number such as 2 or 1.5, got 'x'\n"},
+        {POOL("scale: {idle: never}"),
+         "t.yaml:1:48: pools.a.scale.idle: expected a duration such as 10s or 5m, or 'auto', got 'never'\n"},
         {POOL("workers: 0"), "t.yaml:1:43: pools.a.workers: expected 1 to 512 or 'auto', got '0'\n"},
         {POOL("workers: 513"), "t.yaml:1:43: pools.a.workers: expected 1 to 512 or 'auto', got '513'\n"},
-        {POOL("workers: -1"), "t.yaml:1:43: pools.a.workers: expected a count or 'auto', got '-1'\n"},
-        {POOL("workers: 18446744073709551617"),
-         "t.yaml:1:43: pools.a.workers: expected a count or 'auto', got '18446744073709551617'\n"},
-        {POOL("workers: "), "t.yaml:1:43: pools.a.workers: expected a count or 'auto', got nothing\n"},
+        {POOL("workers: -1"),
+         "t.yaml:1:43: pools.a.workers: expected a count, 'auto' or {min, max}, got '-1'\n"},
+        {POOL("workers: 18446744073709551617"), "t.yaml:1:43: pools.a.workers: expected a count, 'auto' or "
+                                                "{min, max}, got '18446744073709551617'\n"},
+        {POOL("workers: "),
+         "t.yaml:1:43: pools.a.workers: expected a count, 'auto' or {min, max}, got nothing\n"},
         {POOL("retries: 1.5"), "t.yaml:1:43: pools.a.retries: expected a count, got '1.5'\n"},
         {"threads: 65\n" POOL_A, "t.yaml:1:10: threads: expected 1 to 64 or 'auto', got '65'\n"},
         {"timeouts: {body: 10x}\n" POOL_A,
@@ -364,7 +375,7 @@ START_TEST(everything_wrong_is_told_at_once)
     quiet_environment();
     must_say("threads: x\npools:\n  a: {command: sh $SOCKET, workers: y}\n  b: {}\nbogus: 1\n",
              "t.yaml:1:10: threads: expected a count or 'auto', got 'x'\n"
-             "t.yaml:3:37: pools.a.workers: expected a count or 'auto', got 'y'\n"
+             "t.yaml:3:37: pools.a.workers: expected a count, 'auto' or {min, max}, got 'y'\n"
              "t.yaml:4:3: pools.b: expected a 'command' or 'servers', got neither\n"
              "t.yaml:5:1: unknown key 'bogus'\n");
 }

@@ -136,6 +136,30 @@ START_TEST(what_is_printed_reads_as_the_same)
 }
 END_TEST
 
+START_TEST(factors_have_up_to_three_decimals)
+{
+    static const struct {
+        const char *text;
+        uint64_t thousandths;
+    } good[] = {{"2", 2000}, {"2.0", 2000}, {"1.5", 1500}, {"0.125", 125}, {"100", 100000}};
+    static const char *const bad[] = {"",   ".",   "1.",  ".5", "1.2345",
+                                      "-1", "1,5", "1.x", "2 ", "18446744073709551615"};
+    char text[VALUE_TEXT];
+    uint64_t number;
+
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        ck_assert(value_factor(slice_of(good[i].text), &number));
+        ck_assert_uint_eq(number, good[i].thousandths);
+        ck_assert(value_factor(slice_of(value_print_factor(text, number)), &number));
+        ck_assert_uint_eq(number, good[i].thousandths);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_msg(!value_factor(slice_of(bad[i]), &number), "%s", bad[i]);
+    ck_assert_str_eq(value_print_factor(text, 1250), "1.25");
+}
+END_TEST
+
 UNIT_MAIN("config/values", durations_have_units_and_bare_numbers_are_seconds, other_durations_are_refused,
           sizes_are_powers_of_1024, switches_are_what_yaml_calls_booleans,
-          signals_have_their_names_with_or_without_sig, what_is_printed_reads_as_the_same)
+          signals_have_their_names_with_or_without_sig, what_is_printed_reads_as_the_same,
+          factors_have_up_to_three_decimals)

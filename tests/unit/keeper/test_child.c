@@ -153,10 +153,11 @@ START_TEST(signals_and_limits_are_as_a_program_expects_them)
     run_init(&run, command);
     run.plan.files.rlim_cur = 321;
     char *text = said_by(&run);
-    /* 32 and 33 are glibc's own: its posix_spawn leaves them ignored (so they come from make), its sigaction refuses to touch them. */
-    char *own = strstr(text, "SigIgn:\t0000000180000000");
-    if (own)
-        memcpy(own, "SigIgn:\t0000000000000000", 24);
+    /* 32 and 33 are glibc's own: its posix_spawn leaves them ignored (so they come from make), its sigaction refuses
+     * to touch them. */
+    char *ignored = strstr(text, "SigIgn:\t") + strlen("SigIgn:\t");
+    ignored[7] = ignored[7] == '1' ? '0' : ignored[7];
+    ignored[8] = ignored[8] == '8' ? '0' : ignored[8];
     ck_assert_str_eq(text, "321\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
     mem_free(text);
 }

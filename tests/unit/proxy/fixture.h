@@ -153,13 +153,13 @@ static MAYBE bool is_ended(int fd)
 
 /* --- the stage --- */
 
-static MAYBE int listen_anywhere(unsigned *port)
+static MAYBE int listen_anywhere(unsigned *port, int flags)
 {
     struct address address;
     int fd;
 
     ck_assert(address_from_ip(&address, SLICE("127.0.0.1"), 0));
-    fd = net_listen(&address, NET_REUSEADDR, 64);
+    fd = net_listen(&address, NET_REUSEADDR | flags, 64);
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(net_local_address(fd, &address), 0);
     *port = address_port(&address);
@@ -217,8 +217,8 @@ static MAYBE void stage_open(struct stage *stage, unsigned server_count, const c
     log_set_level(LOG_ERROR); /* what is provoked here is warned of */
     *stage = (struct stage){.server_count = server_count, .slots = slots_new(), .log_file = -1};
     for (unsigned i = 0; i < server_count; i++)
-        stage->servers[i] = listen_anywhere(&ports[i]);
-    listener = listen_anywhere(&stage->port);
+        stage->servers[i] = listen_anywhere(&ports[i], 0);
+    listener = listen_anywhere(&stage->port, NET_DEFER_ACCEPT); /* as the keeper does */
     stage->config = stage_config(stage, top, pool, ports);
     stage_backends(stage, ports);
     if (stage->config->access_log) {

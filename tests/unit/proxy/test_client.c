@@ -301,6 +301,37 @@ START_TEST(a_server_that_is_slow_to_take_a_body_is_not_the_clients_fault)
 }
 END_TEST
 
+START_TEST(a_server_that_takes_a_body_little_by_little_is_not_cut)
+{
+    static char bytes[20000];
+    pthread_t sender;
+    size_t taken = 0;
+
+    stage_open(&stage, 1, "timeouts: {send: 300ms, response: 10s}\nlimits: {body: 32m}", "buffering: off");
+    int asker = client(&stage);
+    say(asker, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 16777216\r\n\r\n");
+    pthread_create(&sender, NULL, say_large, &asker);
+    int link = link_to(&stage, 0);
+    hear_head(link);
+    for (unsigned i = 0; i < 75; i++) {
+        ssize_t got = recv(link, bytes, sizeof bytes, 0);
+        ck_assert_msg(got > 0, "cut after %zu bytes", taken);
+        taken += (size_t)got;
+        pause_ms(20);
+    }
+    ck_assert(!is_readable_within(asker, 0));
+    while (taken < LARGE) {
+        ssize_t got = recv(link, bytes, sizeof bytes, 0);
+        ck_assert_msg(got > 0, "cut after %zu bytes", taken);
+        taken += (size_t)got;
+    }
+    pthread_join(sender, NULL);
+    say(link, OK);
+    ck_assert_status(hear_head(asker), 200);
+    stage_close(&stage);
+}
+END_TEST
+
 START_TEST(a_client_that_is_slow_to_take_a_response_is_not_the_servers_fault)
 {
     pthread_t sender;
@@ -380,5 +411,6 @@ UNIT_MAIN("proxy/client", pipelined_requests_are_answered_in_their_order, a_head
           a_body_that_stops_coming_is_408, a_server_that_does_not_answer_in_time_is_504,
           a_response_that_stalls_is_cut, a_client_that_pauses_in_its_body_is_not_the_servers_fault,
           a_server_that_is_slow_to_take_a_body_is_not_the_clients_fault,
+          a_server_that_takes_a_body_little_by_little_is_not_cut,
           a_client_that_is_slow_to_take_a_response_is_not_the_servers_fault,
           a_client_that_takes_nothing_is_cut, a_client_that_takes_little_is_not_cut)

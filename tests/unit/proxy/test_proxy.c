@@ -10,6 +10,15 @@ static void on_drained(void *argument)
     atomic_store(&((struct stage *)argument)->is_drained, true);
 }
 
+static bool refuses(const struct address *address)
+{
+    int fd = net_connect(address);
+
+    if (fd >= 0 && is_readable_within(fd, PATIENCE_MS) && net_connect_result(fd) == -ECONNREFUSED)
+        net_close(&fd);
+    return fd < 0;
+}
+
 START_TEST(a_stop_lets_requests_end_and_says_close)
 {
     stage_open(&stage, 1, "", "");
@@ -55,6 +64,30 @@ START_TEST(a_request_on_its_way_when_drover_stops_is_answered)
 }
 END_TEST
 
+START_TEST(who_has_connected_when_drover_stops_may_still_ask)
+{
+    stage_open(&stage, 1, "", "");
+    int busy = client(&stage), silent = client(&stage);
+    say(busy, "GET /busy HTTP/1.1\r\nHost: a\r\n\r\n");
+    int link = link_to(&stage, 0);
+    hear_head(link);
+    ck_assert_uint_eq(stage.slots->engines[0].connections, 1); /* the other is not accepted yet */
+    proxy_drain(stage.proxy, 10000, on_drained, &stage);
+    pause_ms(30);
+    say(silent, "GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
+    int other = link_to(&stage, 0);
+    hear_head(other);
+    say(other, OK);
+    ck_assert_has(hear_head(silent), HEADER_CLOSE);
+    ck_assert(!stage.is_drained);
+    say(link, OK);
+    ck_assert_status(hear_head(busy), 200);
+    until(stage.is_drained);
+    ck_assert(refuses(&stage.config->listens[0].address));
+    stage_close(&stage);
+}
+END_TEST
+
 START_TEST(what_is_left_at_the_end_of_the_time_is_cut)
 {
     stage_open(&stage, 1, "", "");
@@ -85,11 +118,7 @@ START_TEST(an_address_that_is_left_serves_what_it_has)
     proxy_unlisten(stage.proxy, &stage.config->listens[0].address);
     pause_ms(50);
     serve_one(&stage, asker, link);
-    struct address address = stage.config->listens[0].address;
-    int late = net_connect(&address);
-    ck_assert(late < 0 || is_readable_within(late, PATIENCE_MS)); /* refused */
-    if (late >= 0)
-        ck_assert_int_eq(net_connect_result(late), -ECONNREFUSED);
+    ck_assert(refuses(&stage.config->listens[0].address));
     stage_close(&stage);
 }
 END_TEST
@@ -184,7 +213,8 @@ START_TEST(what_happens_is_counted)
 END_TEST
 
 UNIT_MAIN("proxy/proxy", a_stop_lets_requests_end_and_says_close,
-          a_request_on_its_way_when_drover_stops_is_answered, what_is_left_at_the_end_of_the_time_is_cut,
+          a_request_on_its_way_when_drover_stops_is_answered,
+          who_has_connected_when_drover_stops_may_still_ask, what_is_left_at_the_end_of_the_time_is_cut,
           a_stop_without_connections_is_over_at_once, an_address_that_is_left_serves_what_it_has,
           connections_over_the_limit_are_told_503, an_exposed_page_is_shown_here_and_no_other,
           a_log_that_is_switched_off_writes_its_last_lines_first, what_happens_is_counted)

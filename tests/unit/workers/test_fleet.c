@@ -5,7 +5,7 @@
 
 START_TEST(scaling_up_takes_the_lowest_free_numbers)
 {
-    fleet_scale(world.fleet, 6);
+    fleet_scale(world.fleet, 6, 6);
     keeper_obeys();
     ck_assert_uint_eq(heard(ORDER_START), 2);
     ck_assert_int_eq(state(5), WORKER_STARTING);
@@ -23,7 +23,7 @@ START_TEST(scaling_down_retires_the_ones_with_the_fewest_tunnels)
     hold(2, 3, 1);
     hold(3, 0, 5);
     hold(4, 0, 2);
-    fleet_scale(world.fleet, 2);
+    fleet_scale(world.fleet, 2, 2);
     ck_assert_int_eq(state(2), WORKER_DRAINING);
     ck_assert_int_eq(state(4), WORKER_DRAINING);
     ck_assert_uint_eq(members(), 2);
@@ -34,12 +34,12 @@ END_TEST
 START_TEST(in_a_fixed_range_those_beyond_it_go_first)
 {
     world.file.pool.first_port = 8000;
-    fleet_scale(world.fleet, 9);
+    fleet_scale(world.fleet, 9, 9);
     keeper_obeys();
     for (unsigned number = 5; number <= 9; number++)
         becomes_ready(number);
     hold(9, 0, 50);
-    fleet_scale(world.fleet, 4);
+    fleet_scale(world.fleet, 4, 4);
     ck_assert_int_eq(state(9), WORKER_DRAINING);
     ck_assert_int_eq(state(8), WORKER_HEALTHY);
 }
@@ -47,9 +47,9 @@ END_TEST
 
 START_TEST(scaling_down_during_a_start_takes_those_that_start)
 {
-    fleet_scale(world.fleet, 6);
+    fleet_scale(world.fleet, 6, 6);
     keeper_obeys();
-    fleet_scale(world.fleet, 4);
+    fleet_scale(world.fleet, 4, 4);
     listen_to_orders();
     ck_assert_uint_eq(heard(ORDER_STOP), 2);
     ck_assert_int_eq(state(5), WORKER_STOPPING);
@@ -60,8 +60,8 @@ END_TEST
 
 START_TEST(one_that_is_retired_before_the_keeper_started_it_is_stopped_then)
 {
-    fleet_scale(world.fleet, 5);
-    fleet_scale(world.fleet, 4);
+    fleet_scale(world.fleet, 5, 5);
+    fleet_scale(world.fleet, 4, 4);
     keeper_obeys();
     ck_assert_uint_eq(heard(ORDER_START), 1);
     ck_assert_uint_eq(heard(ORDER_STOP), 0);
@@ -75,7 +75,7 @@ START_TEST(a_retired_worker_is_stopped_only_when_it_holds_nothing)
     for (unsigned number = 1; number <= 3; number++)
         hold(number, 9, 9);
     hold(4, 1, 1);
-    fleet_scale(world.fleet, 3);
+    fleet_scale(world.fleet, 3, 3);
     pass(20 * S);
     listen_to_orders();
     ck_assert_uint_eq(world.heard_count, 0);
@@ -96,7 +96,7 @@ END_TEST
 
 START_TEST(what_another_engine_holds_counts_too)
 {
-    fleet_scale(world.fleet, 3);
+    fleet_scale(world.fleet, 3, 3);
     ck_assert_int_eq(state(1), WORKER_DRAINING);
     atomic_store(&world.slots->counts[slot_of(1)], UINT64_C(1) << 48);
     pass(20 * S);
@@ -106,7 +106,7 @@ END_TEST
 
 START_TEST(requests_that_do_not_end_in_time_keep_nobody)
 {
-    fleet_scale(world.fleet, 3);
+    fleet_scale(world.fleet, 3, 3);
     hold(1, 1, 0);
     pass(30 * S - 1);
     ck_assert_int_eq(state(1), WORKER_DRAINING);
@@ -117,7 +117,7 @@ END_TEST
 
 START_TEST(a_slot_is_free_only_when_nothing_is_held_there)
 {
-    fleet_scale(world.fleet, 3);
+    fleet_scale(world.fleet, 3, 3);
     hold(1, 1, 0);
     pass(30 * S);
     ends(1, SIGTERM);
@@ -130,7 +130,7 @@ END_TEST
 
 START_TEST(tunnels_are_closed_spread_over_the_last_tenth_of_their_time)
 {
-    fleet_scale(world.fleet, 3);
+    fleet_scale(world.fleet, 3, 3);
     hold(1, 0, 10);
     pass(269 * S);
     ck_assert_uint_eq(world.close_calls, 0);
@@ -141,6 +141,8 @@ START_TEST(tunnels_are_closed_spread_over_the_last_tenth_of_their_time)
     pass(29 * S);
     ck_assert_uint_eq(world.close_calls, 1);
     ck_assert_int_eq(state(1), WORKER_DRAINING);
+    pass(3 * S); /* and have a moment to say goodbye */
+    ck_assert_int_eq(state(1), WORKER_DRAINING);
     pass(1 * S);
     ck_assert_int_eq(state(1), WORKER_STOPPING);
 }
@@ -148,7 +150,7 @@ END_TEST
 
 START_TEST(one_that_does_not_stop_is_killed)
 {
-    fleet_scale(world.fleet, 3);
+    fleet_scale(world.fleet, 3, 3);
     pass(1 * S);
     listen_to_orders();
     ck_assert_uint_eq(heard(ORDER_STOP), 1);
@@ -175,14 +177,14 @@ END_TEST
 
 START_TEST(scaling_by_hand_lasts_until_the_count_changes_in_the_file)
 {
-    fleet_scale(world.fleet, 6);
+    fleet_scale(world.fleet, 6, 6);
     write_file(&world.next_file, 4, command);
     fleet_adopt(world.fleet, &world.next_file.config, &world.next_file.pool);
     ck_assert_uint_eq(fleet_wanted(world.fleet), 6);
     write_file(&world.file, 3, command);
     fleet_adopt(world.fleet, &world.file.config, &world.file.pool);
     ck_assert_uint_eq(fleet_wanted(world.fleet), 3);
-    fleet_scale(world.fleet, 6);
+    fleet_scale(world.fleet, 6, 6);
     fleet_scale_clear(world.fleet);
     ck_assert_uint_eq(fleet_wanted(world.fleet), 3);
 }
@@ -211,7 +213,7 @@ END_TEST
 
 START_TEST(a_new_engine_adopts_the_same_processes)
 {
-    fleet_scale(world.fleet, 5);
+    fleet_scale(world.fleet, 5, 5);
     keeper_obeys();
     pid_t pid = atomic_load(&web(1)->pid);
     next_engine();
@@ -230,12 +232,12 @@ END_TEST
 
 START_TEST(a_new_engine_wants_as_many_as_are_there)
 {
-    fleet_scale(world.fleet, 6);
+    fleet_scale(world.fleet, 6, 6);
     keeper_obeys();
     next_engine();
     ck_assert_uint_eq(fleet_wanted(world.fleet), 6);
     ck_assert(fleet_is_overridden(world.fleet));
-    fleet_scale(world.fleet, 3);
+    fleet_scale(world.fleet, 3, 3);
     next_engine();
     ck_assert_uint_eq(fleet_wanted(world.fleet), 3);
 }
@@ -266,7 +268,7 @@ END_TEST
 
 START_TEST(a_new_engine_goes_on_with_draining)
 {
-    fleet_scale(world.fleet, 3);
+    fleet_scale(world.fleet, 3, 3);
     hold(1, 0, 1);
     pass(100 * S);
     next_engine();

@@ -152,7 +152,7 @@ START_TEST(a_frozen_fleet_starts_nothing)
     fleet_freeze(world.fleet);
     ends(2, 0);
     pass(60 * S);
-    fleet_scale(world.fleet, 9);
+    fleet_scale(world.fleet, 9, 9);
     listen_to_orders();
     ck_assert_uint_eq(heard(ORDER_START), 0);
     ck_assert_uint_eq(members(), 3);

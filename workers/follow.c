@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How many workers a fleet wants: a number, by the file or by hand, or what the demand needs between two. Control
+ * thread. */
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "workers/fleet_internal.h"
+
+bool fleet_is_sized(const struct fleet *fleet, unsigned *min, unsigned *max)
+{
+    *min = fleet->is_overridden ? fleet->override_min : fleet->pool->workers_min;
+    *max = fleet->is_overridden ? fleet->override : fleet->pool->workers;
+    return fleet->sizer && !fleet->is_abandoned &&
+           (fleet->is_overridden ? *min != *max : fleet->pool->is_sized);
+}
+
+unsigned fleet_most(const struct fleet *fleet)
+{
+    return fleet->is_overridden ? fleet->override : fleet->pool->workers;
+}
+
+unsigned fleet_wanted(const struct fleet *fleet)
+{
+    unsigned min, max;
+
+    if (fleet->is_abandoned)
+        return 0;
+    if (!fleet_is_sized(fleet, &min, &max) || fleet->pool->dry_run)
+        return fleet_most(fleet);
+    unsigned wanted = fleet->sizer->memory.wanted;
+    return wanted < min ? min : wanted > max ? max : wanted;
+}
+
+bool fleet_is_overridden(const struct fleet *fleet)
+{
+    return fleet->is_overridden;
+}
+
+bool fleet_is_resting(const struct fleet *fleet)
+{
+    unsigned min, max;
+
+    if (!fleet_is_sized(fleet, &min, &max) || min > 0 || fleet->member_count > 0)
+        return false;
+    for (unsigned i = 0; i < fleet->count; i++) {
+        if (fleet->workers[i]->state == WORKER_BACKOFF || atomic_load(&fleet->workers[i]->slot->crashes) > 0)
+            return false;
+    }
+    return true;
+}
+
+/* Also a pool of a fixed size that is scaled by hand keeps its decisions from then on. */
+void follow_begin(struct fleet *fleet, unsigned present)
+{
+    if (!fleet->sizer)
+        fleet->sizer = mem_zero(sizeof *fleet->sizer);
+    fleet->sizer->memory.is_begun = false;
+    fleet->sizer->memory.wanted = present;
+}
+
+/* The last ones count most. */
+void fleet_boot_took(struct fleet *fleet, unsigned took_ms)
+{
+    took_ms = took_ms ? took_ms : 1;
+    fleet->boot_ms = fleet->boot_ms ? (fleet->boot_ms + took_ms) / 2 : took_ms;
+}
+
+static void sample(struct fleet *fleet, const struct fleet_load *load, uint64_t now_us)
+{
+    unsigned in_flight = 0, tunnels = 0;
+    uint64_t answered = 0;
+
+    for (unsigned i = 0; i < fleet->count; i++) {
+        struct worker *worker = fleet->workers[i];
+        uint64_t word = atomic_load(&fleet->slots->counts[worker->index]);
+        uint64_t requests = atomic_load(&worker->slot->requests);
+        in_flight += counts_requests(word);
+        tunnels += counts_tunnels(word);
+        answered += requests - worker->answered_seen;
+        worker->answered_seen = requests;
+    }
+    sizer_sample(fleet->sizer, load, in_flight, tunnels, answered, now_us);
+}
+
+static struct sizer_view view_of(const struct fleet *fleet)
+{
+    struct sizer_view view = {.pool = fleet->pool, .boot_ms = fleet->boot_ms};
+
+    for (unsigned i = 0; i < fleet->count; i++) {
+        const struct worker *worker = fleet->workers[i];
+        if (!worker_counts(worker))
+            continue;
+        view.ready += worker->state == WORKER_HEALTHY;
+        view.starting += worker->state == WORKER_STARTING;
+        view.is_backing_off |= atomic_load(&worker->slot->crashes) > 0 && worker->state != WORKER_HEALTHY;
+    }
+    return view;
+}
+
+void fleet_observe(struct fleet *fleet, const struct fleet_load *load, uint64_t now_us)
+{
+    unsigned min, max;
+
+    if (!fleet_is_sized(fleet, &min, &max) || fleet->is_frozen)
+        return;
+    sample(fleet, load, now_us);
+    if (!sizer_is_due(fleet->sizer, now_us))
+        return;
+    struct sizer_view view = view_of(fleet);
+    view.min = min;
+    view.max = max;
+    sizer_decide(fleet->sizer, &view, now_us);
+}
+
+static void record_by_hand(struct fleet *fleet, unsigned before, const char *why)
+{
+    struct fleet_decision decision = {
+        .wall_us = clock_wall_us(), .before = before, .wanted = fleet_wanted(fleet), .why = why};
+
+    sizer_record(fleet->sizer, fleet->pool->name, &decision);
+}
+
+void fleet_scale(struct fleet *fleet, unsigned min, unsigned max)
+{
+    unsigned before = fleet_wanted(fleet);
+
+    CHECK(min <= max);
+    follow_begin(fleet, before);
+    fleet->is_overridden = true;
+    fleet->override = max < SLOTS_MAX ? max : SLOTS_MAX;
+    fleet->override_min = min < fleet->override ? min : fleet->override;
+    record_by_hand(fleet, before, "by hand");
+    fleet_settle(fleet);
+}
+
+void fleet_scale_clear(struct fleet *fleet)
+{
+    unsigned before = fleet_wanted(fleet);
+
+    fleet->is_overridden = false;
+    follow_begin(fleet, before);
+    record_by_hand(fleet, before, "by hand: as the file says");
+    fleet_settle(fleet);
+}
+
+const struct fleet_decision *fleet_decision_at(const struct fleet *fleet, unsigned index)
+{
+    const struct sizer *sizer = fleet->sizer;
+    unsigned count = sizer ? sizer->decision_count : 0,
+             kept = count < FLEET_DECISIONS ? count : FLEET_DECISIONS;
+
+    return index < kept ? &sizer->decisions[(count - kept + index) % FLEET_DECISIONS] : NULL;
+}

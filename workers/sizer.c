@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Between the fleet and the pure rule: samples of the pool's counters in, decisions out, recorded and logged. Control
+ * thread.
+ *
+ * Nothing is counted for this on the request's path: arrivals are what the retry budget counts anyway, answers are in
+ * the slots, and the time that places were held is what is held at each sample times the time since the last. */
+#include "workers/sizer.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define SECOND_US 1000000u
+#define HURRY_US  90000u /* between two decisions while somebody waits */
+#define PER_MILLE 1000.0
+
+void sizer_sample(struct sizer *sizer, const struct fleet_load *load, unsigned in_flight, unsigned tunnels,
+                  uint64_t answered, uint64_t now_us)
+{
+    struct demand_sample *sample = &sizer->sample;
+    uint64_t passed_us = sample->at_us ? now_us - sample->at_us : 0;
+
+    sample->held_us += passed_us * (sample->in_flight + in_flight) / 2;
+    sample->completions += answered;
+    sample->at_us = now_us;
+    sample->arrivals = load->arrivals;
+    sample->in_flight = in_flight;
+    sample->waiting = load->waiting;
+    sample->tunnels = tunnels;
+    demand_add(&sizer->history, sample);
+    sizer->slow_count = load->slow;
+}
+
+/* Of each burst window the share of its answers that were slow. */
+static void measure_slow(struct sizer *sizer, unsigned window_ms, uint64_t now_us)
+{
+    uint64_t answered = sizer->sample.completions - sizer->answered_from;
+
+    if (now_us - sizer->slow_from_us < (uint64_t)window_ms * 1000u)
+        return;
+    sizer->slow = answered ? (double)(sizer->slow_count - sizer->slow_from) / (double)answered : 0;
+    sizer->slow_from = sizer->slow_count;
+    sizer->answered_from = sizer->sample.completions;
+    sizer->slow_from_us = now_us;
+}
+
+bool sizer_is_due(const struct sizer *sizer, uint64_t now_us)
+{
+    uint64_t wait_us = sizer->sample.waiting > 0 ? HURRY_US : SECOND_US;
+
+    return sizer->decided_us == 0 || now_us >= sizer->decided_us + wait_us;
+}
+
+static struct sizing_policy policy_of(const struct sizer_view *view)
+{
+    const struct pool_config *pool = view->pool;
+
+    return (struct sizing_policy){
+        .min = view->min,
+        .max = view->max,
+        .spare = pool->spare,
+        .target_concurrency = pool->target_concurrency,
+        .target_tunnels = pool->target_tunnels,
+        .target_rps = pool->target_rps,
+        .target_p95_ms = pool->target_p95,
+        .window_ms = pool->scale_window,
+        .burst_window_ms = pool->scale_burst_window,
+        .idle_ms = pool->scale_idle,
+        .burst = pool->scale_burst / PER_MILLE,
+        .headroom = pool->scale_headroom / PER_MILLE,
+    };
+}
+
+void fleet_decision_text(const struct fleet_decision *decision, const char *pool, char *into, size_t size)
+{
+    if (!decision->is_measured) {
+        str_format(into, size, "%s: %u -> %u workers (%s)", pool, decision->before, decision->wanted,
+                   decision->why);
+        return;
+    }
+    str_format(
+        into, size,
+        "%s: %u -> %u workers (%s)%s: %.1f requests/s x %.3f s = load %.1f, needs %.1f places at %u a "
+        "worker, "
+        "%u tunnels, %u wait (%.1f places more); %u ready, %u starting, boot %u ms, idle %u s, %u to %u",
+        pool, decision->before, decision->wanted, decision->why,
+        decision->is_dry ? " not done (dry run)" : "", decision->rate, decision->service, decision->load,
+        decision->places, decision->concurrency, decision->tunnels, decision->waiting, decision->draining,
+        decision->ready, decision->starting, decision->boot_ms, decision->idle_ms / 1000, decision->min,
+        decision->max);
+}
+
+void sizer_record(struct sizer *sizer, const char *pool, const struct fleet_decision *decision)
+{
+    char text[512];
+
+    sizer->decisions[sizer->decision_count++ % FLEET_DECISIONS] = *decision;
+    fleet_decision_text(decision, pool, text, sizeof text);
+    log_info("%s", text);
+}
+
+void sizer_decide(struct sizer *sizer, const struct sizer_view *view, uint64_t now_us)
+{
+    struct sizing_policy policy = policy_of(view);
+
+    measure_slow(sizer, policy.burst_window_ms, now_us);
+    struct sizing_world world = {
+        .now_us = now_us,
+        .ready = view->ready,
+        .starting = view->starting,
+        .is_backing_off = view->is_backing_off,
+        .boot_ms = view->boot_ms,
+        .slow = sizer->slow,
+    };
+    struct sizing_decision decision = sizing_decide(&policy, &sizer->history, &world, &sizer->memory);
+    bool is_news = decision.wanted != decision.before ||
+                   (decision.reason == SIZING_BACKOFF && sizer->last_reason != SIZING_BACKOFF);
+    sizer->memory = decision.memory;
+    sizer->decided_us = now_us;
+    sizer->last_reason = decision.reason;
+    if (!is_news)
+        return;
+    struct fleet_decision record = {
+        .wall_us = clock_wall_us(),
+        .before = decision.before,
+        .wanted = decision.wanted,
+        .why = sizing_reason_word(decision.reason),
+        .is_measured = true,
+        .is_dry = view->pool->dry_run,
+        .rate = decision.demand.rate,
+        .service = decision.demand.service,
+        .load = decision.demand.load,
+        .places = decision.places,
+        .draining = decision.draining,
+        .waiting = decision.demand.waiting,
+        .tunnels = decision.demand.tunnels,
+        .concurrency = policy.target_concurrency,
+        .span_ms = decision.demand.span_ms,
+        .needed = decision.needed,
+        .ready = view->ready,
+        .starting = view->starting,
+        .boot_ms = view->boot_ms,
+        .idle_ms = decision.idle_ms,
+        .min = policy.min,
+        .max = policy.max,
+    };
+    sizer_record(sizer, view->pool->name, &record);
+}
