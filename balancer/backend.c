@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "balancer/shared.h"
+#include "base/tls.h"
 
 #define WEIGHT_MAX 1000
 
@@ -26,6 +27,11 @@ struct backend *backend_new(struct slots *slots, int slot, const struct address 
     return backend;
 }
 
+void backend_secure(struct backend *backend, struct tls_target *target)
+{
+    backend->secure = tls_target_ref(target);
+}
+
 struct backend *backend_ref(struct backend *backend)
 {
     atomic_fetch_add_explicit(&backend->references, 1, memory_order_relaxed);
@@ -38,6 +44,7 @@ void backend_unref(struct backend **backend)
     *backend = NULL;
     if (!mine || atomic_fetch_sub_explicit(&mine->references, 1, memory_order_acq_rel) != 1)
         return;
+    tls_target_unref(&mine->secure);
     shared_unref(&mine->shared);
     free(mine);
 }

@@ -13,6 +13,7 @@
 #include "config/config.h"
 
 struct pool_shared;
+struct tls_target;
 
 /* A place that answers. Made by the control thread, one for each process of a worker (a replacement is
  * another backend in the same slot) or each address of a server; reference-counted; outlives snapshots. */
@@ -27,6 +28,7 @@ struct backend {
     uint64_t name_hash;
     char authority[ADDRESS_TEXT]; /* address as text, for logs */
     struct address address;
+    struct tls_target *secure; /* it is spoken to by TLS; NULL: plain. Its own reference */
     /* Referenced; set by the first pool_new: a backend belongs to one pool and the sets that follow. */
     struct pool_shared *shared;
 
@@ -57,6 +59,8 @@ struct backend {
 };
 
 struct backend *backend_new(struct slots *slots, int slot, const struct address *address, unsigned weight);
+/* Before anybody else has it: it is spoken to by TLS. Takes a reference of its own. */
+void backend_secure(struct backend *backend, struct tls_target *target);
 struct backend *backend_ref(struct backend *backend);
 void backend_unref(struct backend **backend);
 /* Nothing new goes there, at once, whatever snapshot is in use. */

@@ -10,6 +10,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/certificate.h"
 #include "base/check.h"
@@ -134,6 +135,73 @@ struct tls_stream *tls_connect(SSL_CTX *context, int fd, const char *name)
     return stream;
 }
 
+/* --- targets --- */
+
+struct tls_target {
+    _Atomic uint32_t references;
+    SSL_CTX *context;
+    char *name;
+};
+
+SSL_CTX *tls_client_context(struct slice ca, bool verifies)
+{
+    static const unsigned char protocols[] = "\x08http/1.1";
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    bool good;
+
+    CHECK(context);
+    good = SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
+           SSL_CTX_set_alpn_protos(context, protocols, sizeof protocols - 1) == 0;
+    (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_verify(context, verifies ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+    if (good && verifies)
+        good = ca.size ? certificates_trust(context, ca, false) > 0
+                       : SSL_CTX_set_default_verify_paths(context) == 1;
+    if (!good) {
+        SSL_CTX_free(context);
+        context = NULL;
+    }
+    ERR_clear_error();
+    return context;
+}
+
+struct tls_target *tls_target_new(SSL_CTX *context, const char *name)
+{
+    struct tls_target *target = mem_zero(sizeof *target);
+
+    atomic_init(&target->references, 1);
+    CHECK(SSL_CTX_up_ref(context) == 1);
+    target->context = context;
+    target->name = mem_dup(name);
+    return target;
+}
+
+struct tls_target *tls_target_ref(struct tls_target *target)
+{
+    if (target)
+        atomic_fetch_add_explicit(&target->references, 1, memory_order_relaxed);
+    return target;
+}
+
+void tls_target_unref(struct tls_target **owner)
+{
+    struct tls_target *target = *owner;
+
+    *owner = NULL;
+    if (!target || atomic_fetch_sub_explicit(&target->references, 1, memory_order_acq_rel) > 1)
+        return;
+    SSL_CTX_free(target->context);
+    mem_free(target->name);
+    mem_free(target);
+}
+
+struct tls_stream *tls_reach(const struct tls_target *target, int fd)
+{
+    return tls_connect(target->context, fd, target->name);
+}
+
+/* --- the end --- */
+
 void tls_free(struct tls_stream **owner, bool says_goodbye)
 {
     struct tls_stream *stream = *owner;
@@ -195,7 +263,9 @@ static ssize_t break_off(struct tls_stream *stream, int error)
     ERR_clear_error();
     if (is_http && !stream->is_open)
         return -EPROTOTYPE;
-    return stream->is_open ? -ECONNRESET : -EPROTO;
+    if (stream->is_open)
+        return -ECONNRESET;
+    return error == SSL_ERROR_SYSCALL ? -ECONNABORTED : -EPROTO;
 }
 
 /* -EAGAIN, or what a stream that has failed answers. */

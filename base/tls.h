@@ -12,6 +12,17 @@
 
 struct tls_stream;
 
+/* Whom to connect to by TLS: a context and the name that is asked for and verified. Immutable, counted. */
+struct tls_target;
+/* A context for connecting: peers are verified by `ca` (PEM; empty: those that the system trusts), or not at all. NULL: `ca` cannot be
+ * read. The caller frees it (SSL_CTX_free). */
+SSL_CTX *tls_client_context(struct slice ca, bool verifies);
+struct tls_target *tls_target_new(SSL_CTX *context,
+                                  const char *name);          /* references the context, copies the name */
+struct tls_target *tls_target_ref(struct tls_target *target); /* NULL gives NULL */
+void tls_target_unref(struct tls_target **target);
+struct tls_stream *tls_reach(const struct tls_target *target, int fd);
+
 /* The descriptor stays the caller's. The context is referenced. */
 struct tls_stream *tls_accept(SSL_CTX *context, int fd);
 /* `name`: asked for by SNI and verified, a host's name or IP; NULL: neither. */

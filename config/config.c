@@ -104,6 +104,7 @@ static void pool_fini(struct pool_config *pool)
     mem_free(pool->directory);
     mem_free(pool->user);
     mem_free(pool->hash_name);
+    mem_free(pool->tls_name);
     mem_free(pool->probe_path);
 }
 

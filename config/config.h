@@ -77,7 +77,8 @@ struct server_config {
     unsigned port;
     char *unix_path;
     unsigned weight; /* 1 to 1000 */
-    char *text;      /* as written, without options */
+    bool is_tls;     /* https:// */
+    char *text;      /* as written, without https:// and options */
 };
 
 struct pool_config {
@@ -108,6 +109,9 @@ struct pool_config {
     /* fixed servers */
     unsigned server_count;
     struct server_config *servers;
+    struct file_config tls_ca; /* without a path: what the system trusts */
+    bool tls_verify;
+    char *tls_name; /* asked for and verified; NULL: each server's host */
 
     /* both */
     unsigned concurrency;                               /* 0 = no bound */

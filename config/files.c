@@ -56,6 +56,8 @@ static void each_file(struct config *config, void (*visit)(struct file_config *f
             visit(&tls->pairs[k].ocsp, argument);
         }
     }
+    for (unsigned i = 0; i < config->pool_count; i++)
+        visit(&config->pools[i].tls_ca, argument);
 }
 
 /* What a key was lies in no freed memory. */

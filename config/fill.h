@@ -58,12 +58,12 @@ typedef void fill_reader(struct filling *filling, const struct option *option, c
                          void *base);
 fill_reader fill_listeners, fill_listen_address, fill_expose, fill_networks, fill_admin, fill_control,
     fill_access_log; /* fill_top.c */
-fill_reader fill_tls, fill_pairs, fill_file, fill_ciphers, fill_ocsp, fill_client_ca, fill_redirect,
+fill_reader fill_tls, fill_pairs, fill_file, fill_ciphers, fill_ocsp, fill_trusted, fill_redirect,
     fill_acme;                                                        /* fill_tls.c */
 fill_reader fill_routes, fill_host, fill_route_path, fill_route_pool; /* fill_routes.c */
 fill_reader fill_pools, fill_command, fill_environment, fill_user, fill_directory, fill_signal,
-    fill_probe_path;                     /* fill_pool.c */
-fill_reader fill_servers, fill_hash_key; /* fill_servers.c */
+    fill_probe_path;                                    /* fill_pool.c */
+fill_reader fill_servers, fill_hash_key, fill_tls_name; /* fill_servers.c */
 
 /* Where the value at a chain of keys stands, else the nearest thing above it. `keys` ends with NULL. */
 struct place place_of_key(const struct yaml_node *root, const char *const *keys);

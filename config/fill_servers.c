@@ -6,6 +6,7 @@
 #include "config/values.h"
 
 #define WEIGHT_MAX 1000
+#define HTTPS_PORT 443
 
 static struct slice next_word(struct slice *text)
 {
@@ -46,7 +47,7 @@ static bool read_endpoint(struct filling *filling, struct slice text, struct ser
 {
     struct slice host;
 
-    if (slice_starts(text, SLICE("unix:"))) {
+    if (slice_starts(text, SLICE("unix:")) && !server->is_tls) {
         char *path = slice_dup((struct slice){text.at + 5, text.size - 5});
         struct address address;
         bool good = *path != 0;
@@ -58,7 +59,15 @@ static bool read_endpoint(struct filling *filling, struct slice text, struct ser
         mem_free(path);
         return good;
     }
-    if (!address_split(text, &host, &server->port) || !is_host(host))
+    if (!address_split(text, &host, &server->port)) {
+        if (!server->is_tls)
+            return false;
+        host = text; /* https://host */
+        server->port = HTTPS_PORT;
+        if (host.size > 2 && host.at[0] == '[' && host.at[host.size - 1] == ']')
+            host = (struct slice){host.at + 1, host.size - 2};
+    }
+    if (!is_host(host))
         return false;
     bool is_bracketed = text.at[0] == '[', is_v6 = memchr(host.at, ':', host.size) != NULL;
     if (is_bracketed != is_v6)
@@ -77,7 +86,14 @@ static void fill_server(struct filling *filling, const struct option *option, co
     server->weight = 1;
     if (!text)
         return;
-    struct slice endpoint = next_word(&rest);
+    struct slice endpoint = next_word(&rest), scheme = SLICE("https://");
+    server->is_tls = slice_starts(endpoint, scheme);
+    if (server->is_tls) {
+        endpoint.at += scheme.size;
+        endpoint.size -= scheme.size;
+        if (endpoint.size > 0 && endpoint.at[endpoint.size - 1] == '/')
+            endpoint.size--;
+    }
     bool good = read_endpoint(filling, endpoint, server);
     if (good)
         server->text = slice_dup(endpoint);
@@ -150,4 +166,14 @@ void fill_hash_key(struct filling *filling, const struct option *option, const s
     if (!pool->hash_name && strcmp(text, "client") != 0)
         fill_wrong(filling, option, node, text);
     mem_free(text);
+}
+
+void fill_tls_name(struct filling *filling, const struct option *option, const struct yaml_node *node,
+                   void *base)
+{
+    struct pool_config *pool = base;
+
+    pool->tls_name = fill_text(filling, option, node);
+    if (pool->tls_name && !is_host(slice_of(pool->tls_name)))
+        fill_wrong(filling, option, node, pool->tls_name);
 }

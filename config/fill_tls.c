@@ -85,20 +85,17 @@ void fill_ciphers(struct filling *filling, const struct option *option, const st
     SSL_CTX_free(trial);
 }
 
-void fill_client_ca(struct filling *filling, const struct option *option, const struct yaml_node *node,
-                    void *base)
+void fill_trusted(struct filling *filling, const struct option *option, const struct yaml_node *node,
+                  void *base)
 {
-    struct tls_config *tls = base;
+    struct file_config *file = (struct file_config *)(void *)((char *)base + option->offset);
     SSL_CTX *trial = trial_new();
     char part[QUOTE_MAX];
 
     fill_file(filling, option, node, base);
-    if (tls->client_ca.bytes &&
-        (!trial ||
-         !certificates_trust(trial, (struct slice){tls->client_ca.bytes, tls->client_ca.size}, true)))
+    if (file->bytes && (!trial || !certificates_trust(trial, (struct slice){file->bytes, file->size}, true)))
         findings_error(filling->findings, node->place, filling->key,
-                       "expected certificates in PEM form, got '%s'",
-                       quote_part(part, slice_of(tls->client_ca.path)));
+                       "expected certificates in PEM form, got '%s'", quote_part(part, slice_of(file->path)));
     SSL_CTX_free(trial);
 }
 

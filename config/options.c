@@ -116,7 +116,7 @@ static const struct option tls[] = {
      .help = "The cipher suites of TLS 1.2 as OpenSSL writes them. Not given: ECDHE with AES-GCM or "
              "ChaCha20-Poly1305. Those of TLS 1.3 are always OpenSSL's.",
      .example = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"},
-    {"client_ca", .kind = OPTION_CLIENT_CA, FIELD(tls_config, client_ca),
+    {"client_ca", .kind = OPTION_TRUSTED, FIELD(tls_config, client_ca),
      .help = "PEM: who signs the certificates that clients must have. Workers find a client's subject in "
              "X-Client-Subject.",
      .example = "clients.pem"},
@@ -257,6 +257,18 @@ static const struct option pool_buffering[] = {
              "are buffered."},
 };
 
+static const struct option servers_tls[] = {
+    {"ca", .kind = OPTION_TRUSTED, POOL(tls_ca),
+     .help = "PEM: who signs the servers' certificates. Not given: whom this machine trusts.",
+     .example = "ca.pem"},
+    {"verify", .kind = OPTION_SWITCH, POOL(tls_verify), .preset = "on",
+     .help = "off: whoever answers is believed. For tests only."},
+    {"name", .kind = OPTION_TLS_NAME, POOL(tls_name),
+     .help = "The name that is asked for (SNI) and that the certificate must have. Not given: each server's "
+             "host.",
+     .example = "api.internal"},
+};
+
 static const struct option pools[] = {
     {"command", .kind = OPTION_COMMAND, POOL(command), .only = FOR_LAUNCHED,
      .help = "What each worker runs: a text, split into words as a shell splits them (no shell is run), or a "
@@ -295,8 +307,11 @@ static const struct option pools[] = {
     {"servers", .kind = OPTION_SERVERS, POOL(servers), .only = FOR_SERVERS,
      .help = "Backends that drover does not launch, instead of `command`: `host:port`, `[v6]:port` or "
              "`unix:/path`, each with "
-             "an optional weight from 1 to 1000. Names are resolved again and again.",
+             "an optional weight from 1 to 1000. Names are resolved again and again. `https://host:port` "
+             "(443 where there is none) is spoken to by TLS.",
      .example = "[api:8000, \"10.0.0.6:8000 weight=2\"]"},
+    {"tls", .kind = OPTION_SECTION, .section = SECTION(servers_tls), .only = FOR_SERVERS,
+     .help = "How servers with https:// are verified."},
     {"concurrency", COUNT(0, LANE), POOL(concurrency), .preset = "0",
      .help = "Most requests that one worker holds at once; more wait in the queue. 0: no bound."},
     {"queue", .kind = OPTION_SECTION, .section = SECTION(queue),

@@ -67,7 +67,7 @@ static void print_servers(struct printing *printing, const struct pool_config *p
     for (unsigned i = 0; i < pool->server_count; i++) {
         const struct server_config *server = &pool->servers[i];
         char *endpoint = server->unix_path ? mem_print("unix:%s", server->unix_path) : mem_dup(server->text);
-        char *text = mem_print("%s weight=%u", endpoint, server->weight);
+        char *text = mem_print("%s%s weight=%u", server->is_tls ? "https://" : "", endpoint, server->weight);
         print_comma(printing, i);
         print_text(printing, text);
         mem_free(endpoint);
@@ -194,6 +194,14 @@ static const char *text_of(const struct option *option, const void *base)
     return text;
 }
 
+static bool has_https(const struct pool_config *pool)
+{
+    for (unsigned i = 0; i < pool->server_count; i++)
+        if (pool->servers[i].is_tls)
+            return true;
+    return false;
+}
+
 /* A row whose key would say nothing, or would be wrong there, is left out. */
 static bool has_line(const struct option *option, const void *base)
 {
@@ -204,9 +212,10 @@ static bool has_line(const struct option *option, const void *base)
     case OPTION_HOST:
     case OPTION_FILE:
     case OPTION_OCSP:
-    case OPTION_CLIENT_CA:
+    case OPTION_TRUSTED:
     case OPTION_CIPHERS:
     case OPTION_ACME:
+    case OPTION_TLS_NAME:
     case OPTION_PROBE_PATH:
         return text_of(option, base) && (option->only == FOR_ANY_POOL || pool->is_launched);
     case OPTION_TLS: return ((const struct listen_config *)base)->tls.pair_count > 0;
@@ -224,6 +233,8 @@ static bool has_line(const struct option *option, const void *base)
         break;
     default: break;
     }
+    if (option->only == FOR_SERVERS)
+        return has_https(pool);
     return option->only == FOR_ANY_POOL || pool->is_launched;
 }
 
@@ -269,8 +280,9 @@ static void print_value(struct printing *printing, const struct option *option, 
     case OPTION_ROUTE_PATH:
     case OPTION_FILE: /* its path is the first field */
     case OPTION_OCSP:
-    case OPTION_CLIENT_CA:
+    case OPTION_TRUSTED:
     case OPTION_CIPHERS:
+    case OPTION_TLS_NAME:
     case OPTION_ACME:
     case OPTION_PROBE_PATH: print_line(printing, text_of(option, base)); break;
     case OPTION_ACCESS_LOG: print_line(printing, config->access_log ? config->access_log : "off"); break;

@@ -50,11 +50,13 @@ static void check_kind(struct checking *checking)
     for (unsigned i = 0; i < options_pool.count; i++) {
         const struct option *option = &options_pool.rows[i];
         const struct yaml_node *key = node_find_key(checking->node, option->key);
-        if (!key || option->only != FOR_LAUNCHED || pool->is_launched)
+        if (!key || option->only == FOR_ANY_POOL || (option->only == FOR_LAUNCHED) == pool->is_launched ||
+            option->kind == OPTION_SERVERS)
             continue;
         at(checking, option->key);
-        findings_error(findings, key->place, checking->key,
-                       "is only for pools with a 'command'; this one has 'servers'");
+        findings_error(findings, key->place, checking->key, "is only for pools with %s",
+                       pool->is_launched ? "'servers'; this one has a 'command'"
+                                         : "a 'command'; this one has 'servers'");
     }
 }
 

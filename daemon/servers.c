@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/tls.h"
 #include "health/health.h"
 
 #define TTL_MIN_S     1u
@@ -36,7 +37,8 @@ struct spot {
     struct servers *servers;
     struct address address;
     unsigned weight;
-    char *host; /* for the probe's Host */
+    char *host;                /* for the probe's Host */
+    struct tls_target *secure; /* referenced; NULL: plain */
     int slot;
     struct backend *backend;
     struct health_watch *watch;
@@ -50,10 +52,12 @@ struct servers {
     struct resolver *resolver;
     struct config *config;
     const struct pool_config *pool;
+    SSL_CTX *context; /* for those with https://; NULL: none, or it could not be made */
     struct slots *slots;
     struct servers_callbacks callbacks;
     void *owner;
     bool is_abandoned;
+    bool has_new_context; /* while rows and spots are matched */
     unsigned row_count;
     struct row **rows;
     unsigned spot_count;
@@ -113,6 +117,7 @@ static void spot_free(struct spot *spot)
 {
     health_watch_stop(&spot->watch);
     backend_unref(&spot->backend);
+    tls_target_unref(&spot->secure);
     mem_free(spot->host);
     mem_free(spot);
 }
@@ -151,6 +156,7 @@ static void watch_spot(struct spot *spot)
         .path = pool->probe_path,
         .host = spot->host,
         .timeout_ms = pool->probe_timeout,
+        .secure = spot->secure,
     };
     spot->watch = health_watch_start(spot->servers->loop, &question, pool, spot->is_fit, on_fitness, spot);
 }
@@ -174,18 +180,30 @@ static void leave(struct spot *spot)
     changed(spot->servers);
 }
 
-/* A backend never changes: another weight, or an address that comes back, is another backend in the same
- * slot. */
-static void renew(struct spot *spot, unsigned weight)
+/* By TLS, when the row says so. */
+static void secure(struct spot *spot, const struct server_config *config)
 {
-    bool was_leaving = spot->is_leaving;
+    const char *name = spot->servers->pool->tls_name ? spot->servers->pool->tls_name : config->host;
+
+    tls_target_unref(&spot->secure);
+    if (config->is_tls)
+        spot->secure = tls_target_new(spot->servers->context, name);
+}
+
+/* A backend never changes: another weight, another way to speak to it, or an address that comes back, is another backend in the same
+ * slot. */
+static void renew(struct spot *spot, const struct server_config *config)
+{
+    bool has_changed = spot->backend || spot->is_leaving;
 
     if (spot->backend)
         close_backend(spot);
-    spot->weight = weight;
+    spot->weight = config->weight;
     spot->is_leaving = false;
-    spot->backend = backend_new(spot->servers->slots, spot->slot, &spot->address, weight);
-    if (was_leaving)
+    secure(spot, config);
+    spot->backend = backend_new(spot->servers->slots, spot->slot, &spot->address, config->weight);
+    backend_secure(spot->backend, spot->secure);
+    if (has_changed)
         watch_spot(spot);
     changed(spot->servers);
 }
@@ -227,7 +245,7 @@ static void add_spot(struct servers *servers, const struct address *address,
         servers->spots[at] = servers->spots[at - 1];
     servers->spots[at] = spot;
     servers->spot_count++;
-    renew(spot, config->weight);
+    renew(spot, config);
     watch_spot(spot);
     log_info("%s: %s is at %s", spot->backend->name, config->text, spot->backend->authority);
 }
@@ -252,8 +270,9 @@ static void want_address(struct servers *servers, const struct address *address,
     if (spot->is_wanted) /* named twice: the first entry's weight counts */
         return;
     spot->is_wanted = true;
-    if (spot->is_leaving || spot->weight != config->weight)
-        renew(spot, config->weight);
+    if (spot->is_leaving || spot->weight != config->weight || (spot->secure != NULL) != config->is_tls ||
+        (spot->secure && servers->has_new_context))
+        renew(spot, config);
 }
 
 static void release_left(void *argument)
@@ -411,6 +430,42 @@ static void free_rows(struct servers *servers)
     servers->row_count = 0;
 }
 
+/* The file was tried when the configuration was loaded; what the system trusts may not be there. */
+static void make_context(struct servers *servers)
+{
+    const struct pool_config *pool = servers->pool;
+    bool is_needed = false;
+
+    SSL_CTX_free(servers->context);
+    servers->context = NULL;
+    for (unsigned i = 0; i < pool->server_count; i++)
+        is_needed |= pool->servers[i].is_tls;
+    if (!is_needed)
+        return;
+    servers->context =
+        tls_client_context((struct slice){pool->tls_ca.bytes, pool->tls_ca.size}, pool->tls_verify);
+    if (!servers->context) {
+        log_error(
+            "%s: nobody is trusted: the certificates of this machine cannot be read (tls.ca names others)",
+            pool->name);
+        servers->context = SSL_CTX_new(TLS_client_method()); /* verifies, and trusts nobody */
+        CHECK(servers->context);
+        SSL_CTX_set_verify(servers->context, SSL_VERIFY_PEER, NULL);
+    }
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool is_same_tls(const struct pool_config *a, const struct pool_config *b)
+{
+    return a->tls_verify == b->tls_verify && is_same_text(a->tls_name, b->tls_name) &&
+           slice_equal((struct slice){a->tls_ca.bytes, a->tls_ca.size},
+                       (struct slice){b->tls_ca.bytes, b->tls_ca.size});
+}
+
 struct servers *servers_new(struct loop *loop, struct resolver *resolver, struct config *config,
                             const struct pool_config *pool, struct slots *slots,
                             const struct servers_callbacks *callbacks, void *owner)
@@ -425,6 +480,7 @@ struct servers *servers_new(struct loop *loop, struct resolver *resolver, struct
     servers->callbacks = *callbacks;
     servers->owner = owner;
     task_init(&servers->publish, on_publish);
+    make_context(servers);
     make_rows(servers);
     match(servers);
     make_lists(servers); /* who made it may ask at once; on_members follows at the end of the turn */
@@ -445,6 +501,7 @@ void servers_free(struct servers **servers)
     for (unsigned i = 0; i < ending->spot_count; i++)
         spot_free(ending->spots[i]);
     mem_free(ending->spots);
+    SSL_CTX_free(ending->context);
     config_unref(&ending->config);
     mem_free(ending);
 }
@@ -463,11 +520,15 @@ void servers_adopt(struct servers *servers, struct config *config, const struct 
     struct config *old = servers->config;
     bool is_same = is_same_probe(servers->pool, pool);
 
+    servers->has_new_context = !servers->context || !is_same_tls(servers->pool, pool);
     servers->config = config_ref(config);
     servers->pool = pool;
     servers->is_abandoned = false;
+    if (servers->has_new_context)
+        make_context(servers);
     make_rows(servers);
     match(servers);
+    servers->has_new_context = false;
     for (unsigned i = 0; i < servers->spot_count && !is_same; i++)
         if (!servers->spots[i]->is_leaving)
             watch_spot(servers->spots[i]);

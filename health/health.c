@@ -7,6 +7,7 @@
 #include "base/backoff.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/tls.h"
 #include "health/verdict.h"
 
 #define WATCH_TAG 0x57415443u
@@ -52,6 +53,7 @@ struct health_watch *health_watch_start(struct loop *loop, const struct probe_qu
     watch->question = *question;
     watch->question.path = mem_dup(question->path);
     watch->question.host = mem_dup(question->host);
+    watch->question.secure = tls_target_ref(question->secure);
     watch->interval_ms = config->probe_interval ? config->probe_interval : 1;
     verdict_init(&watch->verdict, config->probe_rise, config->probe_fall, fit_at_first, !fit_at_first);
     watch->on_change = on_change;
@@ -75,6 +77,7 @@ void health_watch_stop(struct health_watch **watch)
     deadline_stop(&ending->deadline);
     mem_free((char *)(uintptr_t)ending->question.path);
     mem_free((char *)(uintptr_t)ending->question.host);
+    tls_target_unref(&ending->question.secure);
     ending->tag = 0;
     mem_free(ending);
 }

@@ -8,6 +8,8 @@
 #include "base/loop.h"
 #include "config/config.h"
 
+struct tls_target;
+
 enum probe_result { PROBE_FIT, PROBE_UNFIT };
 
 /* What a probe asks. Readiness: one whole HTTP response head; 2xx or 3xx at `path`, else any status to HEAD /
@@ -18,6 +20,7 @@ struct probe_question {
     const char *host;    /* for the Host field, NULL: localhost; copied */
     unsigned timeout_ms; /* of the whole check; not 0 */
     bool connect_only;
+    struct tls_target *secure; /* by TLS; NULL: plain. The probe takes a reference of its own */
 };
 
 /* One check. Calls back exactly once unless probe_cancel'led, never from within probe_start; `why` is a

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/net.h"
+#include "base/tls.h"
 #include "health/health.h"
 #include "http/h1.h"
 
@@ -24,6 +25,8 @@ struct probe {
     enum probe_step step;
     struct loop *loop;
     int fd;
+    struct tls_target *secure; /* referenced */
+    struct tls_stream *tls;
     struct watch watch;
     struct deadline deadline;
     struct task failed; /* the socket could not even be made: told in the next turn */
@@ -44,6 +47,8 @@ static void probe_free(struct probe *probe)
     watch_close(&probe->watch);
     deadline_stop(&probe->deadline);
     task_cancel(&probe->failed);
+    tls_free(&probe->tls, false);
+    tls_target_unref(&probe->secure);
     net_close(&probe->fd);
     buffer_release(&probe->in);
     mem_free(probe->request);
@@ -62,6 +67,16 @@ static void conclude(struct probe *probe, enum probe_result result)
     memcpy(why, probe->why, sizeof why);
     probe_free(probe);
     on_result(argument, result, result == PROBE_FIT ? "" : why);
+}
+
+static ssize_t probe_read(struct probe *probe, void *into, size_t room)
+{
+    return probe->tls ? tls_read(probe->tls, into, room) : net_read(probe->fd, into, room);
+}
+
+static ssize_t probe_write(struct probe *probe, const void *bytes, size_t size)
+{
+    return probe->tls ? tls_write(probe->tls, bytes, size) : net_write(probe->fd, bytes, size);
 }
 
 static void unfit(struct probe *probe, const char *why)
@@ -129,7 +144,7 @@ static void read_answer(struct probe *probe)
     /* Nobody needs more than this in one wake-up: a worker that sends without end must not hold the
      * control thread. */
     while (total <= 2 * PROBE_HEAD_MAX) {
-        ssize_t size = net_read(probe->fd, buffer_reserve(&probe->in, READ_SIZE), READ_SIZE);
+        ssize_t size = probe_read(probe, buffer_reserve(&probe->in, READ_SIZE), READ_SIZE);
         if (size == -EAGAIN)
             return;
         if (size == 0)
@@ -149,11 +164,11 @@ static void read_answer(struct probe *probe)
 static void ask(struct probe *probe)
 {
     while (probe->sent < probe->request_size) {
-        ssize_t size = net_write(probe->fd, probe->request + probe->sent, probe->request_size - probe->sent);
+        ssize_t size = probe_write(probe, probe->request + probe->sent, probe->request_size - probe->sent);
         if (size == -EAGAIN)
             return;
         if (size < 0)
-            return unfit(probe, error_words((int)-size));
+            return unfit(probe, probe->tls ? tls_problem(probe->tls) : error_words((int)-size));
         probe->sent += (size_t)size;
     }
     probe->step = READING;
@@ -164,8 +179,9 @@ static void on_socket(int fd, short what, void *argument)
 {
     struct probe *probe = tagged((struct probe *)argument, PROBE_TAG);
     (void)fd;
-    (void)what;
 
+    if (probe->tls)
+        tls_woken(probe->tls, what);
     if (probe->step == READING)
         return read_answer(probe);
     if (probe->step == CONNECTING) {
@@ -175,6 +191,8 @@ static void on_socket(int fd, short what, void *argument)
         if (probe->connect_only)
             return conclude(probe, PROBE_FIT);
         probe->step = ASKING;
+        if (probe->secure)
+            probe->tls = tls_reach(probe->secure, probe->fd);
     }
     ask(probe);
 }
@@ -216,6 +234,7 @@ struct probe *probe_start(struct loop *loop, const struct probe_question *questi
     probe->loop = loop;
     probe->timeout_ms = question->timeout_ms;
     probe->connect_only = question->connect_only;
+    probe->secure = tls_target_ref(question->secure);
     probe->on_result = on_result;
     probe->argument = argument;
     task_init(&probe->failed, on_failed);

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/net.h"
 #include "proxy/tunnel.h"
 
@@ -131,7 +132,7 @@ static void on_idle_event(struct link *link, short what)
 
     if (!(what & (EV_READ | EV_CLOSED)))
         return; /* the first EV_WRITE of a new registration, or room that nobody waits for */
-    got = net_read(link->fd, &byte, 1);
+    got = link_receive(link, &byte, 1);
     if (got == -EAGAIN)
         return;
     if (got == 0)
@@ -145,11 +146,33 @@ static void fail_stale(struct link *link)
     fail(link, FAILURE_STALE);
 }
 
+/* What an event means to a link with TLS: its handshake, which sending drives, waits for bytes too; and reading may have waited for
+ * room. */
+static short woken(struct link *link, short what)
+{
+    bool reads_on = (what & EV_WRITE) && tls_wants_room(link->tls);
+
+    tls_woken(link->tls, what);
+    if (link->state == LINK_CONNECTING && !tls_is_open(link->tls))
+        what |= EV_WRITE;
+    return reads_on ? (short)(what | EV_READ) : what;
+}
+
+/* A ticket, say, is no answer. */
+static bool is_without_data(struct link *link)
+{
+    char byte;
+
+    return link->tls && link_receive(link, &byte, 1) == -EAGAIN;
+}
+
 static void on_event(evutil_socket_t fd, short what, void *argument)
 {
     struct link *link = tagged(argument, LINK_TAG);
 
     (void)fd;
+    if (link->tls)
+        what = woken(link, what);
     if (what & EV_CLOSED)
         link->peer_closed = true;
     if (what & EV_READ)
@@ -164,7 +187,7 @@ static void on_event(evutil_socket_t fd, short what, void *argument)
     case LINK_TUNNEL: tunnel_on_link(link->tunnel, what); return;
     case LINK_IDLE: on_idle_event(link, what); return;
     case LINK_CANCELLED:
-        if (what & (EV_READ | EV_CLOSED)) /* it has answered, or closed */
+        if ((what & (EV_READ | EV_CLOSED)) && !is_without_data(link)) /* it has answered, or closed */
             link_close(&link);
         return;
     case LINK_CONNECTING:
@@ -220,6 +243,8 @@ struct link *link_open(struct proxy *proxy, struct place *place, enum failure *f
     }
     link = link_new(proxy, place, fd);
     link->place = *place;
+    if (place->backend->secure)
+        link->tls = tls_reach(place->backend->secure, fd);
     place->backend = NULL;
     link_await(link, proxy->snapshot->config->timeouts.connect);
     return link;
@@ -256,6 +281,9 @@ void link_attach(struct link *link, struct exchange *exchange)
 static void on_write_error(struct link *link, ssize_t error)
 {
     if (link->state == LINK_CONNECTING) {
+        if (link->tls && error == -EPROTO)
+            log_warning("%s (%s): TLS: %s", link->backend->name, link->backend->authority,
+                        tls_problem(link->tls));
         fail(link, failure_of_error((int)error));
         return;
     }
@@ -305,14 +333,10 @@ void link_send(struct link *link)
         return;
     for (;;) {
         unsigned part_count = exchange_unsent(exchange, parts);
-        size_t size = 0;
         ssize_t done;
         if (part_count == 0)
             break;
-        for (unsigned i = 0; i < part_count; i++)
-            size += parts[i].iov_len;
-        done = part_count == 1 ? net_write(link->fd, parts[0].iov_base, size)
-                               : net_writev(link->fd, parts, (int)part_count);
+        done = link_deliver(link, parts, part_count);
         if (done == -EAGAIN || done == -ENOTCONN) {
             await_room(link);
             watch_writes(&link->watch);
@@ -335,7 +359,7 @@ ssize_t link_write(struct link *link, struct slice data)
 
     if (link->state != LINK_OPEN || link->broken_for_writing)
         return -EAGAIN;
-    done = net_write(link->fd, data.at, data.size);
+    done = link_deliver(link, &(struct iovec){(void *)(uintptr_t)data.at, data.size}, 1);
     if (done > 0 && !link->head_is_done)
         link_await(link, link->timeout_ms);
     return done; /* an error shows again at the next write or read, which deals with it */
@@ -381,7 +405,7 @@ void link_cancel(struct link *link)
         return;
     }
     if (!sent)
-        net_shutdown_write(link->fd); /* the worker sees that the request is cut */
+        link_shutdown_write(link); /* the worker sees that the request is cut */
     link->state = LINK_CANCELLED;
     buffer_release(&link->in);
     task_cancel(&link->task);
@@ -391,13 +415,16 @@ void link_cancel(struct link *link)
 void link_close(struct link **owner)
 {
     struct link *link = *owner;
+    bool was_idle;
 
     *owner = NULL;
     CHECK(link->state != LINK_CLOSED);
+    was_idle = link->state == LINK_IDLE;
     link->state = LINK_CLOSED;
     deadline_stop(&link->deadline);
     list_remove(&link->idle_node);
     list_remove(&link->node);
+    tls_free(&link->tls, was_idle);
     watch_close(&link->watch);
     net_close(&link->fd);
     buffer_release(&link->in);

@@ -9,6 +9,8 @@
 #ifndef DROVER_PROXY_LINK_H
 #define DROVER_PROXY_LINK_H
 
+#include "base/net.h"
+#include "base/tls.h"
 #include "proxy/exchange.h"
 
 enum link_state { LINK_CONNECTING, LINK_OPEN, LINK_IDLE, LINK_CANCELLED, LINK_TUNNEL, LINK_CLOSED };
@@ -23,6 +25,7 @@ struct link {
     struct list idle_node;
     struct watch watch;
     int fd;
+    struct tls_stream *tls;  /* NULL: plain; its handshake is part of connecting */
     struct backend *backend; /* referenced */
     struct place place;      /* held while a request is on it */
     struct exchange *exchange;
@@ -40,6 +43,33 @@ struct link {
     bool has_answered;   /* the present request, a byte */
     bool is_reused, readable, peer_closed, paused, head_is_done, keeps_alive, reads_large, broken_for_writing;
 };
+
+/* Its bytes, sealed or not; as net_read and its kin answer. */
+static inline ssize_t link_receive(struct link *link, void *into, size_t room)
+{
+    return link->tls ? tls_read(link->tls, into, room) : net_read(link->fd, into, room);
+}
+
+static inline ssize_t link_deliver(struct link *link, const struct iovec *parts, unsigned count)
+{
+    if (link->tls)
+        return tls_writev(link->tls, parts, (int)count);
+    return count == 1 ? net_write(link->fd, parts[0].iov_base, parts[0].iov_len)
+                      : net_writev(link->fd, parts, (int)count);
+}
+
+/* After a read that gave `got` of `room` bytes: may there be more before the next event? */
+static inline bool link_has_more(const struct link *link, size_t got, size_t room)
+{
+    return link->tls ? tls_has_more(link->tls) : got == room;
+}
+
+static inline void link_shutdown_write(struct link *link)
+{
+    if (link->tls)
+        tls_shutdown_write(link->tls);
+    net_shutdown_write(link->fd);
+}
 
 /* Both take the place over. NULL: no link, *failure says why, and the place is the caller's still. */
 struct link *link_open(struct proxy *proxy, struct place *place, enum failure *failure);

@@ -23,7 +23,7 @@ static bool is_silent(struct link *link)
     char byte;
 
     if (link->readable)
-        link->readable = net_read(link->fd, &byte, 1) != -EAGAIN;
+        link->readable = link_receive(link, &byte, 1) != -EAGAIN;
     return !link->readable;
 }
 
@@ -206,7 +206,7 @@ void link_h1_read(struct link *link)
             task_soon(&link->task, link->proxy->loop);
             return;
         }
-        got = net_read(link->fd, buffer_reserve(&link->in, room), room);
+        got = link_receive(link, buffer_reserve(&link->in, room), room);
         if (got == -EAGAIN) {
             link->readable = link->peer_closed = false;
             break;
@@ -217,7 +217,7 @@ void link_h1_read(struct link *link)
         }
         buffer_commit(&link->in, (size_t)got);
         link->has_answered = true;
-        link->readable = (size_t)got == room;
+        link->readable = link_has_more(link, (size_t)got, room);
         link->reads_large = link->reads_large || got == READ_BODY_ROOM;
         turn += (size_t)got;
         if (link->state == LINK_CONNECTING) /* it answered before it took a byte */

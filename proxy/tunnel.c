@@ -130,21 +130,23 @@ static bool is_to_client(const struct tunnel *tunnel, const struct direction *di
 /* The two ends of a direction. */
 static ssize_t read_source(struct tunnel *tunnel, const struct direction *direction, void *into, size_t room)
 {
-    return is_to_client(tunnel, direction) ? net_read(tunnel->link->fd, into, room)
+    return is_to_client(tunnel, direction) ? link_receive(tunnel->link, into, room)
                                            : client_read(tunnel->client, into, room);
 }
 
 static ssize_t write_target(struct tunnel *tunnel, const struct direction *direction, const void *bytes,
                             size_t size)
 {
-    return is_to_client(tunnel, direction) ? client_write(tunnel->client, bytes, size)
-                                           : net_write(tunnel->link->fd, bytes, size);
+    return is_to_client(tunnel, direction)
+               ? client_write(tunnel->client, bytes, size)
+               : link_deliver(tunnel->link, &(struct iovec){(void *)(uintptr_t)bytes, size}, 1);
 }
 
 static bool source_has_more(const struct tunnel *tunnel, const struct direction *direction, size_t got)
 {
-    return is_to_client(tunnel, direction) ? got == TUNNEL_ROOM || tunnel->link->peer_closed
-                                           : client_has_more(tunnel->client, got, TUNNEL_ROOM);
+    return is_to_client(tunnel, direction)
+               ? link_has_more(tunnel->link, got, TUNNEL_ROOM) || tunnel->link->peer_closed
+               : client_has_more(tunnel->client, got, TUNNEL_ROOM);
 }
 
 static void wait_for_room(struct tunnel *tunnel, struct direction *direction)
@@ -257,7 +259,7 @@ static void shut_when_done(struct tunnel *tunnel, struct direction *direction)
         if (is_to_client(tunnel, direction))
             client_shutdown_write(tunnel->client);
         else
-            net_shutdown_write(tunnel->link->fd);
+            link_shutdown_write(tunnel->link);
     }
 }
 

@@ -267,8 +267,32 @@ START_TEST(writing_shakes_hands_first)
 }
 END_TEST
 
-UNIT_MAIN("base/tls", what_is_written_is_read, a_read_that_took_all_says_that_there_is_no_more,
-          a_large_write_goes_on_when_there_is_room, small_parts_travel_in_one_record,
-          a_goodbye_is_told_from_a_cut, after_our_goodbye_the_peer_may_still_speak,
-          a_certificate_for_another_name_is_refused_by_its_reason, plain_http_is_recognised,
-          rubbish_fails_the_handshake, writing_shakes_hands_first)
+START_TEST(a_target_is_reached_by_its_name)
+{
+    struct made_pair pair = pair_make("a.test", "DNS:a.test", 30, NULL);
+    SSL_CTX *context = tls_client_context(slice_of(pair.certificate), true);
+    struct tls_target *target = tls_target_new(context, "a.test"), *second = tls_target_ref(target);
+    int fds[2];
+
+    SSL_CTX_free(context);
+    tls_target_unref(&target);
+    ck_assert_ptr_null(target);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    struct tls_stream *stream = tls_reach(second, fds[0]);
+    tls_target_unref(&second); /* the stream has what it needs */
+    ck_assert_int_eq(tls_handshake(stream), -EAGAIN);
+    ck_assert_str_eq(SSL_get_servername(tls_ssl(stream), TLSEXT_NAMETYPE_host_name), "a.test");
+    tls_free(&stream, true);
+    ck_assert_ptr_null(tls_client_context(SLICE("no certificate"), true));
+    ck_assert_ptr_null(tls_target_ref(NULL));
+    net_close(&fds[0]);
+    net_close(&fds[1]);
+    pair_free(&pair);
+}
+END_TEST
+
+UNIT_MAIN("base/tls", a_target_is_reached_by_its_name, what_is_written_is_read,
+          a_read_that_took_all_says_that_there_is_no_more, a_large_write_goes_on_when_there_is_room,
+          small_parts_travel_in_one_record, a_goodbye_is_told_from_a_cut,
+          after_our_goodbye_the_peer_may_still_speak, a_certificate_for_another_name_is_refused_by_its_reason,
+          plain_http_is_recognised, rubbish_fails_the_handshake, writing_shakes_hands_first)

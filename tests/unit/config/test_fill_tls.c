@@ -236,8 +236,42 @@ START_TEST(client_ca_and_ocsp_are_tried_too)
 }
 END_TEST
 
-UNIT_MAIN("config/fill_tls", a_redirect_goes_to_the_first_listener_with_tls, client_ca_and_ocsp_are_tried_too,
-          a_pair_is_read_at_once, a_list_is_short_for_pairs_and_the_single_one_comes_first,
-          what_is_wrong_is_told_with_its_place, a_certificate_near_its_end_is_worth_a_warning,
-          an_engine_that_may_not_read_them_gets_their_bytes, a_file_that_changes_is_noticed,
-          printed_and_loaded_it_is_the_same)
+START_TEST(servers_may_be_https)
+{
+    struct config_report printed = {0};
+
+    begin();
+    struct config *config = load("pools: {a: {servers: [\"https://api.test:8443 weight=3\", "
+                                 "\"https://[::1]\", https://b.test/, \"c:80\"], "
+                                 "tls: {ca: a.pem, name: api.internal}}}\n");
+    const struct pool_config *pool = &config->pools[0];
+    ck_assert(pool->servers[0].is_tls && pool->servers[0].port == 8443 && pool->servers[0].weight == 3);
+    ck_assert_str_eq(pool->servers[0].host, "api.test");
+    ck_assert_str_eq(pool->servers[0].text, "api.test:8443");
+    ck_assert(pool->servers[1].is_tls && pool->servers[1].port == 443);
+    ck_assert_str_eq(pool->servers[1].host, "::1");
+    ck_assert(pool->servers[2].port == 443 && !pool->servers[3].is_tls);
+    ck_assert(pool->tls_verify && pool->tls_ca.bytes);
+    ck_assert_str_eq(pool->tls_name, "api.internal");
+    config_print(config, &printed);
+    ck_assert_ptr_nonnull(strstr(printed.text, "https://api.test:8443 weight=3"));
+    struct config *again = load(printed.text);
+    ck_assert(again->pools[0].servers[1].is_tls);
+    config_report_fini(&printed);
+    config_unref(&again);
+    config_unref(&config);
+    must_say("pools: {a: {servers: [\"https://unix:/x\"]}}\n",
+             "t.yaml:1:23: pools.a.servers[0]: expected host:port, [v6]:port, unix:/path or "
+             "https://host:port, then perhaps "
+             "weight=N, got 'https://unix:/x'\n");
+    must_say("pools: {a: {command: sh $SOCKET, tls: {verify: off}}}\n",
+             "t.yaml:1:34: pools.a.tls: is only for pools with 'servers'; this one has a 'command'\n");
+    end();
+}
+END_TEST
+
+UNIT_MAIN("config/fill_tls", servers_may_be_https, a_redirect_goes_to_the_first_listener_with_tls,
+          client_ca_and_ocsp_are_tried_too, a_pair_is_read_at_once,
+          a_list_is_short_for_pairs_and_the_single_one_comes_first, what_is_wrong_is_told_with_its_place,
+          a_certificate_near_its_end_is_worth_a_warning, an_engine_that_may_not_read_them_gets_their_bytes,
+          a_file_that_changes_is_noticed, printed_and_loaded_it_is_the_same)

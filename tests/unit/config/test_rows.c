@@ -16,7 +16,7 @@ START_TEST(a_misspelt_key_finds_the_one_that_was_meant)
                 {"retry", NULL},
                 {"retrys", "retries"},
                 {"affinity", NULL},
-                {"tls", NULL},
+                {"zzz", NULL},
                 {"balancer", "balance"},
                 {"queeu", "queue"},
                 {"", NULL},

@@ -207,7 +207,7 @@ START_TEST(servers_are_addresses_with_perhaps_a_weight)
         "pools: {a: {servers: [\"" text "\"]}}\n",                                                           \
             "t.yaml:1:23: pools.a.servers[0]: expected " expected ", got '" text "'\n"                       \
     }
-#define FORM "host:port, [v6]:port or unix:/path, then perhaps weight=N"
+#define FORM "host:port, [v6]:port, unix:/path or https://host:port, then perhaps weight=N"
     static const struct wrong rows[] = {
         SERVER("api", 23, FORM),
         SERVER("api:0", 23, FORM),
