@@ -5,6 +5,7 @@
 #include "daemon/engine.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -19,6 +20,7 @@
 #define BEAT_MS       500
 #define TICK_MS       200
 #define SPOOL_THREADS 2
+#define LARGE_BLOCK   (64 * 1024)
 
 /* --- loops --- */
 
@@ -250,6 +252,8 @@ int engine_run(const struct engine_start *start)
     struct engine engine;
 
     engine_init(&engine, start);
+    /* Else the memory that a crowd of slow clients needed is never given back. */
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
     (void)signal(SIGXFSZ, SIG_IGN); /* a file over the limit is an error like any other */
     spools_start(NULL, SPOOL_THREADS);
     engine.tls = tls_contexts_new(engine.config, start->tickets);

@@ -220,8 +220,6 @@ void link_h1_read(struct link *link)
         link->readable = link_has_more(link, (size_t)got, room);
         link->reads_large = link->reads_large || got == READ_BODY_ROOM;
         turn += (size_t)got;
-        if (link->state == LINK_CONNECTING) /* it answered before it took a byte */
-            link->state = LINK_OPEN;
         if (link->head_is_done && link->deadline.list)
             link_await(link, link->timeout_ms);
         take(link);
