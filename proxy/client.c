@@ -25,8 +25,6 @@ static void on_task(struct task *task)
 
     if (client->state == CLIENT_CLOSED)
         slab_give(&client->proxy->client_slab, client);
-    else if (client->state == CLIENT_HANDSHAKE)
-        client_tls_advance(client, true);
     else if (client->state != CLIENT_TUNNEL)
         client_h1_advance(client);
 }

@@ -52,8 +52,9 @@ struct client {
     struct tls_stream *tls;            /* NULL: plain */
     struct tls_contexts *tls_contexts; /* referenced: what `tls` calls back to */
     struct list handshake_node;
-    bool handshake_is_deferred;
-    bool is_counted; /* of its address, under limits.connections_per_ip */
+    struct list deferred_node;
+    bool is_deferred; /* its handshake waits for a turn of its own */
+    bool is_counted;  /* of its address, under limits.connections_per_ip */
     struct per_ip_key key;
 };
 
@@ -105,7 +106,8 @@ void client_drain(struct client *client);  /* drover stops: close when idle */
 /* client_tls.c */
 void client_tls_open(
     struct client *client); /* begins the handshake: the state is CLIENT_HANDSHAKE, or it is closed */
-void client_tls_advance(struct client *client, bool is_task); /* one step of it */
+void client_tls_advance(struct client *client); /* one step of it, now or soon */
+void client_tls_on_turn(struct task *task);     /* of the proxy: those that wait for theirs */
 short client_tls_woken(struct client *client,
                        short what); /* an event came: before anything else; what it means */
 void client_tls_close(struct client *client, bool says_goodbye);

@@ -311,7 +311,7 @@ void client_h1_event(evutil_socket_t fd, short what, void *argument)
         return;
     }
     if (client->state == CLIENT_HANDSHAKE) {
-        client_tls_advance(client, false);
+        client_tls_advance(client);
         return;
     }
     if ((what & EV_WRITE) && client->blocked)

@@ -26,8 +26,9 @@ static void leave_handshakes(struct client *client)
         return;
     list_remove(&client->handshake_node);
     proxy->handshake_count--;
-    proxy->deferred_handshakes -= client->handshake_is_deferred;
-    client->handshake_is_deferred = false;
+    if (client->is_deferred)
+        list_remove(&client->deferred_node);
+    client->is_deferred = false;
 }
 
 void client_tls_close(struct client *client, bool says_goodbye)
@@ -63,30 +64,27 @@ void client_tls_open(struct client *client)
     list_push_back(&client->proxy->handshakes, &client->handshake_node);
     client->proxy->handshake_count++;
     make_room(client->proxy);
-    client_tls_advance(client, false);
+    client_tls_advance(client);
 }
 
-/* Nobody overtakes those who wait already. */
-static bool is_its_turn(struct client *client, bool is_task)
+/* So many in a turn, first come first served: the rest has turns of its own. */
+static bool is_its_turn(struct client *client)
 {
     struct proxy *proxy = client->proxy;
 
-    if (client->handshake_is_deferred && is_task) {
-        client->handshake_is_deferred = false;
-        proxy->deferred_handshakes--;
-    }
+    if (client->is_deferred)
+        return false;
     if (proxy->handshake_turn != loop_turns(proxy->loop)) {
         proxy->handshake_turn = loop_turns(proxy->loop);
         proxy->handshakes_this_turn = 0;
     }
-    if (!client->handshake_is_deferred && (is_task || proxy->deferred_handshakes == 0) &&
-        proxy->handshakes_this_turn < HANDSHAKES_A_TURN) {
+    if (list_is_empty(&proxy->deferred) && proxy->handshakes_this_turn < HANDSHAKES_A_TURN) {
         proxy->handshakes_this_turn++;
         return true;
     }
-    proxy->deferred_handshakes += !client->handshake_is_deferred;
-    client->handshake_is_deferred = true;
-    task_soon(&client->task, proxy->loop);
+    client->is_deferred = true;
+    list_push_back(&proxy->deferred, &client->deferred_node);
+    task_soon(&proxy->handshake_task, proxy->loop);
     return false;
 }
 
@@ -135,13 +133,10 @@ static void shaken(struct client *client)
         client_h1_advance(client);
 }
 
-void client_tls_advance(struct client *client, bool is_task)
+static void step(struct client *client)
 {
-    int result;
+    int result = tls_handshake(client->tls);
 
-    if (!is_its_turn(client, is_task))
-        return;
-    result = tls_handshake(client->tls);
     if (result == 0) {
         shaken(client);
         return;
@@ -157,6 +152,26 @@ void client_tls_advance(struct client *client, bool is_task)
         answer_plain(client);
     else
         client_close(client);
+}
+
+void client_tls_advance(struct client *client)
+{
+    if (is_its_turn(client))
+        step(client);
+}
+
+void client_tls_on_turn(struct task *task)
+{
+    struct proxy *proxy = container_of(task, struct proxy, handshake_task);
+
+    for (unsigned i = 0; i < HANDSHAKES_A_TURN && !list_is_empty(&proxy->deferred); i++) {
+        struct client *client = list_entry(proxy->deferred.next, struct client, deferred_node);
+        list_remove(&client->deferred_node);
+        client->is_deferred = false;
+        step(client);
+    }
+    if (!list_is_empty(&proxy->deferred))
+        task_soon(&proxy->handshake_task, proxy->loop);
 }
 
 short client_tls_woken(struct client *client, short what)

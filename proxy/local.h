@@ -35,7 +35,8 @@ struct proxy {
     unsigned client_count;
     struct list handshakes; /* clients in one, the oldest first */
     unsigned handshake_count;
-    unsigned deferred_handshakes;  /* that wait for a turn of their own */
+    struct list deferred; /* those whose next step has to wait, in their order */
+    struct task handshake_task;
     unsigned handshakes_this_turn; /* of... */
     uint64_t handshake_turn;
     unsigned blocked_count;      /* clients whose socket is full */

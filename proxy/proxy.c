@@ -70,6 +70,8 @@ struct proxy *proxy_new(struct loop *loop, struct snapshot *snapshot, const stru
     list_init(&proxy->listeners);
     list_init(&proxy->clients);
     list_init(&proxy->handshakes);
+    list_init(&proxy->deferred);
+    task_init(&proxy->handshake_task, client_tls_on_turn);
     list_init(&proxy->tunnels);
     list_init(&proxy->links);
     list_init(&proxy->pages);
@@ -121,6 +123,7 @@ void proxy_free(struct proxy **owner)
     free_pages(proxy);
     access_log_free(&proxy->log);
     net_close(&proxy->options.access_log);
+    task_cancel(&proxy->handshake_task);
     loop_settle(proxy->loop); /* what was closed is freed now, not at the end of a turn that will not come */
     slab_fini(&proxy->client_slab);
     slab_fini(&proxy->exchange_slab);
