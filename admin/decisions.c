@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The kept decisions on the size of the pools, as JSON for /api/decisions and as text for `drover why`. Control
+ * The kept decisions on the pools and their workers, as JSON for /api/decisions and as text for `drover why`. Control
  * thread. */
 #include <stdlib.h>
 #include <time.h>
@@ -27,16 +27,12 @@ static void print_time(char into[32], uint64_t wall_us)
     str_format(into, 32, "%s.%03uZ", text, (unsigned)(wall_us / 1000 % 1000));
 }
 
-static json_t *tree_of(const struct kept *kept)
+static void add_size(json_t *tree, const struct fleet_decision *decision)
 {
-    const struct fleet_decision *decision = kept->decision;
-    char at[32];
-
-    print_time(at, decision->wall_us);
-    json_t *tree = json_pack("{s:s, s:s, s:s, s:i, s:i}", "at", at, "pool", fleet_name(kept->fleet), "reason",
-                             decision->why, "before", (int)decision->before, "wanted", (int)decision->wanted);
+    json_object_set_new(tree, "before", json_integer(decision->before));
+    json_object_set_new(tree, "wanted", json_integer(decision->wanted));
     if (!decision->is_measured)
-        return tree;
+        return;
     json_t *numbers = json_pack(
         "{s:b, s:f, s:f, s:f, s:f, s:f, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "dry_run",
         (int)decision->is_dry, "rate", decision->rate, "service", decision->service, "load", decision->load,
@@ -47,6 +43,22 @@ static json_t *tree_of(const struct kept *kept)
         (int)decision->min, "max", (int)decision->max);
     json_object_update(tree, numbers);
     json_decref(numbers);
+}
+
+static json_t *tree_of(const struct kept *kept)
+{
+    const struct fleet_decision *decision = kept->decision;
+    char at[32];
+
+    print_time(at, decision->wall_us);
+    json_t *tree = json_pack("{s:s, s:s, s:s, s:s}", "at", at, "pool", fleet_name(kept->fleet), "kind",
+                             fleet_decision_kind_word(decision->kind), "reason", decision->why);
+    if (decision->worker[0])
+        json_object_set_new(tree, "worker", report_text(slice_of(decision->worker)));
+    if (decision->kind == DECISION_SIZE)
+        add_size(tree, decision);
+    else
+        json_object_set_new(tree, "text", report_text(slice_of(decision->text)));
     return tree;
 }
 
@@ -81,7 +93,7 @@ static void print_pool(struct buffer *page, const struct fleet *fleet)
 {
     const struct fleet_decision *decision;
     unsigned count = 0, min, max;
-    char text[512], at[32];
+    char text[FLEET_DECISION_TEXT], at[32];
 
     while (fleet_decision_at(fleet, count))
         count++;

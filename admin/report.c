@@ -100,6 +100,20 @@ static enum pool_health pool_health(const struct admin_source *source, const str
     return judge(pool, ready);
 }
 
+/* Of the fleet, since this engine began. */
+static json_t *fleet_counted(const struct fleet *fleet)
+{
+    const struct fleet_counters *counters = fleet_counters(fleet);
+    json_t *decisions = json_object();
+
+    for (unsigned kind = 0; kind < DECISION_KINDS; kind++)
+        json_object_set_new(decisions, fleet_decision_kind_word(kind),
+                            json_integer((json_int_t)counters->decisions[kind]));
+    return json_pack("{s:I, s:I, s:I, s:I, s:o}", "starts", (json_int_t)counters->starts, "failed_starts",
+                     (json_int_t)counters->failed_starts, "exits", (json_int_t)counters->exits, "crashes",
+                     (json_int_t)counters->crashes, "decisions", decisions);
+}
+
 static json_t *pool_object(const struct admin_source *source, const struct admin_pool *pool,
                            enum report_detail detail, enum pool_health *health)
 {
@@ -119,6 +133,8 @@ static json_t *pool_object(const struct admin_source *source, const struct admin
             json_object_set_new(object, "min", json_integer(min));
             json_object_set_new(object, "max", json_integer(max));
         }
+        if (pool->fleet)
+            json_object_set_new(object, "counted", fleet_counted(pool->fleet));
         json_object_set_new(object, "launched", json_boolean(pool->fleet != NULL));
         json_object_set_new(object, "overridden",
                             json_boolean(pool->fleet && fleet_is_overridden(pool->fleet)));

@@ -16,7 +16,7 @@ json_t *report_tree(const struct admin_source *source, enum report_detail detail
 /* status.c: report_tree with the configuration's places and the counters of all loops. */
 json_t *status_tree(const struct admin_source *source, unsigned *http_status);
 
-/* decisions.c: what the sizing of the pools decided. The text: of one pool or (NULL) all, the newest last; NULL when
+/* decisions.c: what was decided on the pools and their workers. The text: of one pool or (NULL) all, the newest last; NULL when
  * no launched pool has that name; the caller frees it (mem_free). */
 json_t *decisions_tree(const struct admin_source *source);
 char *decisions_text(const struct admin_source *source, const char *pool);

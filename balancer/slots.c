@@ -147,6 +147,45 @@ void slots_release(struct slots *slots, int index)
     unlock(slots, mine);
 }
 
+static struct slot_override *override_locked(struct slots *slots, const char *pool, bool claims)
+{
+    struct slot_override *free_one = NULL;
+
+    for (int i = 0; i < OVERRIDES_MAX; i++) {
+        struct slot_override *one = &slots->overrides[i];
+        bool is_used = atomic_load(&one->claimed) == SLOT_IN_USE;
+        if (is_used && text_is(one->pool, pool))
+            return one;
+        if (!is_used && !free_one)
+            free_one = one;
+    }
+    if (!claims || !free_one)
+        return NULL;
+    text_store(free_one->pool, pool);
+    atomic_store(&free_one->min, 0);
+    atomic_store(&free_one->max, 0);
+    atomic_store(&free_one->claimed, SLOT_IN_USE);
+    return free_one;
+}
+
+struct slot_override *slots_override(struct slots *slots, const char *pool, bool claims)
+{
+    if (strlen(pool) >= sizeof slots->overrides[0].pool)
+        return NULL;
+    uint64_t mine = lock(slots);
+    struct slot_override *found = override_locked(slots, pool, claims);
+    unlock(slots, mine);
+    return found;
+}
+
+void slots_override_release(struct slots *slots, const char *pool)
+{
+    struct slot_override *found = slots_override(slots, pool, false);
+
+    if (found)
+        atomic_store(&found->claimed, SLOT_FREE);
+}
+
 void slots_zero_column(struct slots *slots, unsigned engine)
 {
     CHECK(engine < ENGINES_MAX);

@@ -23,6 +23,7 @@
 #define SLOTS_MAX       1024
 #define ENGINES_MAX     2
 #define LOOPS_MAX       64
+#define OVERRIDES_MAX   64 /* as many as there may be pools */
 #define LANE_MAX        65535u
 #define SLOT_NAME_MAX   80
 #define SLOT_OUTPUT_MAX 4096
@@ -69,6 +70,15 @@ struct slot {
     char output[SLOT_OUTPUT_MAX];
 };
 
+/* A pool that was scaled by hand, and what the file said then. Written by the control thread of the engine that
+ * decides. */
+struct slot_override {
+    _Atomic uint32_t claimed; /* as slot.claimed */
+    char pool[64];
+    _Atomic uint32_t min, max; /* max 0: nothing */
+    _Atomic uint32_t file_min, file_max, file_is_sized;
+};
+
 struct engine_column {
     _Alignas(64) _Atomic int32_t pid; /* 0: free */
     _Atomic uint32_t connections;     /* client connections open, all loops */
@@ -83,6 +93,7 @@ struct slots {
     _Alignas(64) _Atomic uint64_t claiming;
     _Alignas(64) _Atomic uint64_t counts[SLOTS_MAX];
     struct slot slot[SLOTS_MAX];
+    struct slot_override overrides[OVERRIDES_MAX];
 };
 
 struct slots *slots_new(void); /* the mapping, zeroed */
@@ -95,6 +106,9 @@ int slots_claim(struct slots *slots, const char *pool, unsigned number, bool is_
 int slots_find(const struct slots *slots, const char *pool, unsigned number, bool is_worker);
 /* nobody sits in it and nothing is held there */
 void slots_release(struct slots *slots, int index);
+/* What was kept of that pool's scaling by hand; NULL: nothing, or (`claims`) the table is full. */
+struct slot_override *slots_override(struct slots *slots, const char *pool, bool claims);
+void slots_override_release(struct slots *slots, const char *pool);
 /* An engine died: what it held is free, its `connections` and `serving` are 0. `pid` is left to who watches
  * the engines. */
 void slots_zero_column(struct slots *slots, unsigned engine);

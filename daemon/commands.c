@@ -31,7 +31,7 @@ const struct command commands[] = {
     {"init", "", "write a commented drover.yaml for the app found here", command_init},
     {"status", "[--json]", "pools and workers; exit 1 when not healthy", command_status},
     {"scale", "POOL SIZE", "run SIZE workers: N, MIN-MAX (by demand) or 'file'", command_scale},
-    {"why", "[POOL]", "the last decisions on how many workers", command_why},
+    {"why", "[POOL]", "the last decisions on how many workers, and which", command_why},
     {"drain", "WORKER", "retire a worker (web.3) gently, a new one takes over", command_drain},
     {"reload", "", "read the file again; exit 1 when it is wrong, and why", command_reload},
     {"stop", "", "finish what is under way, then end", command_stop},

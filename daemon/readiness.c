@@ -9,7 +9,6 @@
 #include "daemon/engine.h"
 
 #define FIRST_PROBE_MS 50 /* after the start, then between two probes while it gives no answer */
-#define EJECTIONS_MAX  2  /* in a row: then the worker is replaced */
 
 enum check_kind { CHECK_READY, CHECK_LIVE, CHECK_EJECTED };
 
@@ -226,12 +225,12 @@ static void look_at(struct part *part, struct backend *backend, uint64_t now_us)
     struct probe_question question;
     struct check *check;
 
-    if (!until_us || backend->closed)
+    if (backend->closed)
         return;
-    if (atomic_load(&backend->ejections) >= EJECTIONS_MAX) {
-        fleet_worker_ejected_again(part->fleet, backend->slot, backend->generation);
-        return;
-    }
+    unsigned in_a_row = until_us ? atomic_load(&backend->ejections) : 0;
+    bool is_given_up = fleet_worker_ejected(part->fleet, backend->slot, backend->generation, in_a_row);
+    if (in_a_row == 0 || is_given_up)
+        return; /* and perhaps it is freed */
     if (until_us > now_us || !atomic_load(&backend->needs_probe) || has_check(part->engine, backend))
         return;
     check = check_new(part, CHECK_EJECTED, backend->slot, backend->generation, &backend->address);
@@ -250,8 +249,8 @@ void readiness_tick(struct engine *engine)
         unsigned count;
         if (!part->fleet)
             continue;
-        backends = fleet_backends(part->fleet, &count);
-        for (unsigned k = 0; k < count; k++)
+        /* looking at one may change the set */
+        for (unsigned k = 0; backends = fleet_backends(part->fleet, &count), k < count; k++)
             look_at(part, backends[k], now_us);
     }
 }

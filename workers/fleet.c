@@ -26,6 +26,7 @@
 
 #define FLEET_TAG        0x464c4545u
 #define MEASURE_EVERY_US 500000u /* one process at a time */
+#define EJECTIONS_MAX    2       /* in a row: then the worker is replaced */
 
 struct worker *fleet_worker_at(const struct fleet *fleet, int index)
 {
@@ -122,6 +123,17 @@ static bool goes_anyway(const struct worker *worker)
            (fleet->pool->first_port > 0 && worker->slot->number > 2 * fleet_most(fleet));
 }
 
+static void note_retirement(const struct worker *worker, const struct candidate *candidate, unsigned count)
+{
+    uint64_t age_s = (clock_us() - candidate->started_us) / 1000000u;
+
+    fleet_decide(worker->fleet, DECISION_RETIRE, worker->slot->name, "too many",
+                 "%u are there, %u wanted; it holds %u requests and %u tunnels, %llu MB, started %llu s ago",
+                 count, fleet_wanted(worker->fleet), candidate->requests, candidate->tunnels,
+                 (unsigned long long)atomic_load(&worker->slot->memory) / 1000000,
+                 (unsigned long long)(candidate->started_us ? age_s : 0));
+}
+
 static bool retire_one(struct fleet *fleet)
 {
     struct candidate candidates[SLOTS_MAX];
@@ -145,6 +157,7 @@ static bool retire_one(struct fleet *fleet)
     int first = retire_choose(candidates, count);
     if (first < 0)
         return false;
+    note_retirement(workers[first], &candidates[first], count);
     rollout_cancel(workers[first]);
     worker_retire(workers[first]);
     return true;
@@ -242,13 +255,11 @@ static void adopt_workers(struct fleet *fleet)
             rollout_on_gone(fleet->workers[i]);
     }
     unsigned present = count_staying(fleet);
-    if (present > 0 && !pool->is_sized && present != pool->workers) {
-        fleet->is_overridden = true;
-        fleet->override_min = fleet->override = present;
-    }
+    by_hand_resume(fleet);
     if (present > 0)
-        log_info("%s: adopts %u workers, the file says %u", pool->name, present, pool->workers);
-    if (pool->is_sized)
+        log_info("%s: adopts %u workers, the file says %u%s", pool->name, present, pool->workers,
+                 fleet->is_overridden ? ", and it was scaled by hand" : "");
+    if (pool->is_sized || fleet->is_overridden)
         follow_begin(fleet, present);
 }
 
@@ -285,6 +296,7 @@ void fleet_free(struct fleet **fleet)
         worker_free(&ending->workers[i]);
     mem_free(ending->workers);
     mem_free(ending->sizer);
+    decisions_free(&ending->decisions);
     config_unref(&ending->config);
     ending->tag = 0;
     mem_free(ending);
@@ -294,14 +306,7 @@ void fleet_adopt(struct fleet *fleet, struct config *config, const struct pool_c
 {
     struct config *old = fleet->config;
 
-    bool is_other = pool->workers != fleet->pool->workers || pool->workers_min != fleet->pool->workers_min ||
-                    pool->is_sized != fleet->pool->is_sized;
-
-    if (fleet->is_overridden && is_other) {
-        log_info("%s: the file says %u to %u workers now, scaling by hand is over", pool->name,
-                 pool->workers_min, pool->workers);
-        fleet->is_overridden = false;
-    }
+    by_hand_compare(fleet, pool);
     if (pool->is_sized && !fleet->sizer)
         follow_begin(fleet, count_staying(fleet));
     fleet->config = config_ref(config);
@@ -315,6 +320,7 @@ void fleet_adopt(struct fleet *fleet, struct config *config, const struct pool_c
 void fleet_abandon(struct fleet *fleet)
 {
     fleet->is_abandoned = true;
+    by_hand_end(fleet);
     for (unsigned i = 0; i < fleet->count; i++)
         worker_retire(fleet->workers[i]);
     fleet_settle(fleet);
@@ -341,6 +347,7 @@ bool fleet_drain(struct fleet *fleet, unsigned number)
 
     if (!worker)
         return false;
+    fleet_decide(fleet, DECISION_REPLACE, worker->slot->name, "by hand", "drained; another takes its place");
     if (worker->state == WORKER_HEALTHY && worker_counts(worker)) {
         worker_set_fate(worker, FATE_UNTIL_REPLACED);
         worker->is_replaced_asked = true;
@@ -400,16 +407,37 @@ void fleet_worker_fit(struct fleet *fleet, int slot, uint32_t generation)
     set_fitness(fleet, slot, generation, false, NULL);
 }
 
-void fleet_worker_ejected_again(struct fleet *fleet, int slot, uint32_t generation)
+static void note_ejection(struct worker *worker, unsigned in_a_row)
+{
+    const struct pool_config *pool = worker->fleet->pool;
+
+    if (in_a_row > worker->ejections_seen)
+        fleet_decide(worker->fleet, DECISION_EJECTION, worker->slot->name, "failures",
+                     "%u. time in a row; at most %u failures within %u ms; %llu failures and %llu requests "
+                     "in its slot so far",
+                     in_a_row, pool->max_fails, pool->fail_timeout,
+                     (unsigned long long)atomic_load(&worker->slot->fails),
+                     (unsigned long long)atomic_load(&worker->slot->requests));
+    worker->ejections_seen = in_a_row;
+}
+
+bool fleet_worker_ejected(struct fleet *fleet, int slot, uint32_t generation, unsigned in_a_row)
 {
     struct worker *worker = find_process(fleet, slot, generation);
 
-    if (!worker || worker->state != WORKER_HEALTHY || worker->fate != FATE_STAYS)
-        return;
-    log_warning("%s: ejected twice in a row, is to be replaced", worker->slot->name);
+    if (!worker || worker->state != WORKER_HEALTHY)
+        return false;
+    note_ejection(worker, in_a_row);
+    if (in_a_row < EJECTIONS_MAX)
+        return false;
+    if (worker->fate != FATE_STAYS)
+        return true;
+    fleet_decide(fleet, DECISION_REPLACE, worker->slot->name, "ejected again", "ejected %u times in a row",
+                 in_a_row);
     worker_set_fate(worker, FATE_UNTIL_REPLACED);
     worker->is_replaced_asked = true;
     fleet_settle(fleet);
+    return true;
 }
 
 void fleet_on_started(struct fleet *fleet, int slot, uint32_t generation, pid_t pid)

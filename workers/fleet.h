@@ -11,7 +11,8 @@
 #include "base/loop.h"
 #include "config/config.h"
 
-#define FLEET_DECISIONS 200 /* that are kept */
+#define FLEET_DECISIONS     200 /* that are kept */
+#define FLEET_DECISION_TEXT 512 /* room for one in words */
 
 struct fleet;
 
@@ -21,15 +22,39 @@ struct fleet_load {
     unsigned waiting;
 };
 
-/* A change of the wanted size and the numbers that made it. */
+/* What was decided. */
+enum fleet_decision_kind {
+    DECISION_SIZE,     /* how many are wanted */
+    DECISION_RETIRE,   /* who goes when there are too many */
+    DECISION_RECYCLE,  /* whose time is over: requests, age, memory */
+    DECISION_EJECTION, /* who failed too often and is out of the choice for a while */
+    DECISION_REPLACE,  /* who is to be replaced: ejected twice in a row, drained by hand */
+    DECISION_ROLLOUT,  /* all of the pool: begun, done, frozen */
+    DECISION_KINDS
+};
+const char *fleet_decision_kind_word(enum fleet_decision_kind kind);
+
+/* A decision and the numbers that made it. */
 struct fleet_decision {
     uint64_t wall_us;
+    enum fleet_decision_kind kind;
+    const char *why;            /* a constant word */
+    char worker[SLOT_NAME_MAX]; /* whom it is about; empty: the pool */
+    char text[200];             /* its numbers in words; DECISION_SIZE: empty, they are below */
     unsigned before, wanted;
-    const char *why;  /* a constant word */
     bool is_measured; /* else by hand, and the rest is 0 */
     bool is_dry;      /* not acted on */
     double rate, service, load, places, draining;
     unsigned waiting, tunnels, concurrency, span_ms, needed, ready, starting, boot_ms, idle_ms, min, max;
+};
+
+/* Ever, of this engine. */
+struct fleet_counters {
+    uint64_t starts; /* processes */
+    uint64_t
+        failed_starts; /* could not be started, ended before they were ready, or were not ready in time */
+    uint64_t exits, crashes; /* all ends, and those that nobody had ordered */
+    uint64_t decisions[DECISION_KINDS];
 };
 
 struct fleet_callbacks {
@@ -89,6 +114,7 @@ void fleet_observe(struct fleet *fleet, const struct fleet_load *load, uint64_t 
 /* The kept decisions, oldest first: NULL when there is no such one. */
 const struct fleet_decision *fleet_decision_at(const struct fleet *fleet, unsigned index);
 void fleet_decision_text(const struct fleet_decision *decision, const char *pool, char *into, size_t size);
+const struct fleet_counters *fleet_counters(const struct fleet *fleet);
 
 /* What the world tells it. */
 void fleet_worker_ready(struct fleet *fleet, int slot, uint32_t generation);
@@ -96,8 +122,9 @@ void fleet_worker_ready(struct fleet *fleet, int slot, uint32_t generation);
 void fleet_worker_unfit(struct fleet *fleet, int slot, uint32_t generation, const char *why);
 void fleet_worker_fit(struct fleet *fleet, int slot, uint32_t generation);
 bool fleet_worker_is_unfit(const struct fleet *fleet, int slot); /* healthy by its state all the same */
-/* Ejected twice in a row: replaced, the new one first. May be said again and again. */
-void fleet_worker_ejected_again(struct fleet *fleet, int slot, uint32_t generation);
+/* How often in a row it was ejected by now; 0: it is not. May be said again and again. Twice: true, it is replaced,
+ * the new one first. */
+bool fleet_worker_ejected(struct fleet *fleet, int slot, uint32_t generation, unsigned in_a_row);
 void fleet_on_started(struct fleet *fleet, int slot, uint32_t generation, pid_t pid);
 void fleet_on_start_failed(struct fleet *fleet, int slot, int error);
 void fleet_on_exited(struct fleet *fleet, int slot, uint32_t generation, int status);

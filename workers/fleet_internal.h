@@ -6,6 +6,7 @@
 #define DROVER_WORKERS_FLEET_INTERNAL_H
 
 #include "keeper/orders.h"
+#include "workers/decisions.h"
 #include "workers/fleet.h"
 #include "workers/sizer.h"
 
@@ -36,6 +37,7 @@ struct worker {
     bool is_replaced_asked;  /* not for the configuration: by `drover drain`, or ejected twice */
     bool was_killed;         /* by us */
     bool tunnels_told;       /* their end was ordered */
+    unsigned ejections_seen; /* in a row */
     uint64_t answered_seen;  /* of slot->requests */
     int replaces;            /* FATE_REPLACES: the slot of the one it came for */
     /* What its process was started from; NULL: an older configuration, nobody knows which. */
@@ -57,6 +59,7 @@ struct fleet {
     unsigned override_min, override; /* from, to */
     struct sizer *sizer;             /* NULL: it never followed the demand */
     unsigned boot_ms;                /* measured; 0: not yet */
+    struct decisions decisions;
     bool is_frozen, is_abandoned;
     bool is_announced;   /* on_members was called for the first time */
     bool was_empty_told; /* on_members for the last time */
@@ -105,6 +108,11 @@ void rollout_cancel(struct worker *worker); /* nobody needs to come for it any m
 void fleet_boot_took(struct fleet *fleet, unsigned took_ms);
 unsigned fleet_most(const struct fleet *fleet); /* that may be wanted, whatever comes */
 void follow_begin(struct fleet *fleet, unsigned present);
+
+/* by_hand.c */
+void by_hand_resume(struct fleet *fleet); /* what an engine before this one was told */
+void by_hand_compare(struct fleet *fleet, const struct pool_config *next);
+void by_hand_end(struct fleet *fleet);
 
 /* fleet.c */
 void fleet_settle(struct fleet *fleet); /* the last act of whatever happened: present follows wanted */

@@ -2,9 +2,6 @@
  *
  * How many workers a fleet wants: a number, by the file or by hand, or what the demand needs between two. Control
  * thread. */
-#include "base/check.h"
-#include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "workers/fleet_internal.h"
 
@@ -33,11 +30,6 @@ unsigned fleet_wanted(const struct fleet *fleet)
     return wanted < min ? min : wanted > max ? max : wanted;
 }
 
-bool fleet_is_overridden(const struct fleet *fleet)
-{
-    return fleet->is_overridden;
-}
-
 bool fleet_is_resting(const struct fleet *fleet)
 {
     unsigned min, max;
@@ -51,7 +43,7 @@ bool fleet_is_resting(const struct fleet *fleet)
     return true;
 }
 
-/* Also a pool of a fixed size that is scaled by hand keeps its decisions from then on. */
+/* Also for a pool of a fixed size that is scaled by hand to a range. */
 void follow_begin(struct fleet *fleet, unsigned present)
 {
     if (!fleet->sizer)
@@ -101,6 +93,7 @@ static struct sizer_view view_of(const struct fleet *fleet)
 
 void fleet_observe(struct fleet *fleet, const struct fleet_load *load, uint64_t now_us)
 {
+    struct fleet_decision decision;
     unsigned min, max;
 
     if (!fleet_is_sized(fleet, &min, &max) || fleet->is_frozen)
@@ -111,45 +104,6 @@ void fleet_observe(struct fleet *fleet, const struct fleet_load *load, uint64_t 
     struct sizer_view view = view_of(fleet);
     view.min = min;
     view.max = max;
-    sizer_decide(fleet->sizer, &view, now_us);
-}
-
-static void record_by_hand(struct fleet *fleet, unsigned before, const char *why)
-{
-    struct fleet_decision decision = {
-        .wall_us = clock_wall_us(), .before = before, .wanted = fleet_wanted(fleet), .why = why};
-
-    sizer_record(fleet->sizer, fleet->pool->name, &decision);
-}
-
-void fleet_scale(struct fleet *fleet, unsigned min, unsigned max)
-{
-    unsigned before = fleet_wanted(fleet);
-
-    CHECK(min <= max);
-    follow_begin(fleet, before);
-    fleet->is_overridden = true;
-    fleet->override = max < SLOTS_MAX ? max : SLOTS_MAX;
-    fleet->override_min = min < fleet->override ? min : fleet->override;
-    record_by_hand(fleet, before, "by hand");
-    fleet_settle(fleet);
-}
-
-void fleet_scale_clear(struct fleet *fleet)
-{
-    unsigned before = fleet_wanted(fleet);
-
-    fleet->is_overridden = false;
-    follow_begin(fleet, before);
-    record_by_hand(fleet, before, "by hand: as the file says");
-    fleet_settle(fleet);
-}
-
-const struct fleet_decision *fleet_decision_at(const struct fleet *fleet, unsigned index)
-{
-    const struct sizer *sizer = fleet->sizer;
-    unsigned count = sizer ? sizer->decision_count : 0,
-             kept = count < FLEET_DECISIONS ? count : FLEET_DECISIONS;
-
-    return index < kept ? &sizer->decisions[(count - kept + index) % FLEET_DECISIONS] : NULL;
+    if (sizer_decide(fleet->sizer, &view, now_us, &decision))
+        decisions_add(&fleet->decisions, fleet->pool->name, &decision);
 }

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Between the fleet and the pure rule: samples of the pool's counters in, decisions out, recorded and logged. Control
- * thread.
+ * Between the fleet and the pure rule: samples of the pool's counters in, decisions out. Control thread.
  *
  * Nothing is counted for this on the request's path: arrivals are what the retry budget counts anyway, answers are in
  * the slots, and the time that places were held is what is held at each sample times the time since the last. */
 #include "workers/sizer.h"
-
-#include "base/clock.h"
-#include "base/log.h"
 
 #define SECOND_US 1000000u
 #define HURRY_US  90000u /* between two decisions while somebody waits */
@@ -71,35 +67,8 @@ static struct sizing_policy policy_of(const struct sizer_view *view)
     };
 }
 
-void fleet_decision_text(const struct fleet_decision *decision, const char *pool, char *into, size_t size)
-{
-    if (!decision->is_measured) {
-        str_format(into, size, "%s: %u -> %u workers (%s)", pool, decision->before, decision->wanted,
-                   decision->why);
-        return;
-    }
-    str_format(
-        into, size,
-        "%s: %u -> %u workers (%s)%s: %.1f requests/s x %.3f s = load %.1f, needs %.1f places at %u a "
-        "worker, "
-        "%u tunnels, %u wait (%.1f places more); %u ready, %u starting, boot %u ms, idle %u s, %u to %u",
-        pool, decision->before, decision->wanted, decision->why,
-        decision->is_dry ? " not done (dry run)" : "", decision->rate, decision->service, decision->load,
-        decision->places, decision->concurrency, decision->tunnels, decision->waiting, decision->draining,
-        decision->ready, decision->starting, decision->boot_ms, decision->idle_ms / 1000, decision->min,
-        decision->max);
-}
-
-void sizer_record(struct sizer *sizer, const char *pool, const struct fleet_decision *decision)
-{
-    char text[512];
-
-    sizer->decisions[sizer->decision_count++ % FLEET_DECISIONS] = *decision;
-    fleet_decision_text(decision, pool, text, sizeof text);
-    log_info("%s", text);
-}
-
-void sizer_decide(struct sizer *sizer, const struct sizer_view *view, uint64_t now_us)
+bool sizer_decide(struct sizer *sizer, const struct sizer_view *view, uint64_t now_us,
+                  struct fleet_decision *record)
 {
     struct sizing_policy policy = policy_of(view);
 
@@ -119,9 +88,9 @@ void sizer_decide(struct sizer *sizer, const struct sizer_view *view, uint64_t n
     sizer->decided_us = now_us;
     sizer->last_reason = decision.reason;
     if (!is_news)
-        return;
-    struct fleet_decision record = {
-        .wall_us = clock_wall_us(),
+        return false;
+    *record = (struct fleet_decision){
+        .kind = DECISION_SIZE,
         .before = decision.before,
         .wanted = decision.wanted,
         .why = sizing_reason_word(decision.reason),
@@ -144,5 +113,5 @@ void sizer_decide(struct sizer *sizer, const struct sizer_view *view, uint64_t n
         .min = policy.min,
         .max = policy.max,
     };
-    sizer_record(sizer, view->pool->name, &record);
+    return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the sizing of one fleet keeps between decisions, and the last of these. Owned by the fleet; control thread. */
+ * What the sizing of one fleet keeps between decisions. Owned by the fleet; control thread. */
 #ifndef DROVER_WORKERS_SIZER_H
 #define DROVER_WORKERS_SIZER_H
 
@@ -16,8 +16,6 @@ struct sizer {
         slow_from_us; /* the stretch that the share of slow responses is of */
     double slow;
     enum sizing_reason last_reason;
-    struct fleet_decision decisions[FLEET_DECISIONS];
-    unsigned decision_count; /* ever */
 };
 
 /* What is there, for a decision now. */
@@ -33,8 +31,8 @@ void sizer_sample(struct sizer *sizer, const struct fleet_load *load, unsigned i
                   uint64_t answered, uint64_t now_us);
 /* True when it is time: a second has passed, or somebody waits. */
 bool sizer_is_due(const struct sizer *sizer, uint64_t now_us);
-/* The count is in memory.wanted; what changed is recorded and logged. */
-void sizer_decide(struct sizer *sizer, const struct sizer_view *view, uint64_t now_us);
-void sizer_record(struct sizer *sizer, const char *pool, const struct fleet_decision *decision);
+/* The count is in memory.wanted. True when something changed: *record tells what. */
+bool sizer_decide(struct sizer *sizer, const struct sizer_view *view, uint64_t now_us,
+                  struct fleet_decision *record);
 
 #endif

@@ -182,6 +182,7 @@ static bool take_process(struct worker *worker, uint32_t generation, pid_t pid)
     worker->generation = generation;
     worker->pid = pid;
     worker->was_killed = worker->is_unfit = worker->tunnels_told = false;
+    worker->ejections_seen = 0;
     if (!endpoint_find(&address, fleet->slots, worker->index, generation, fleet->keeper)) {
         log_error("%s: no address is known for it", worker->slot->name);
         return false;
@@ -195,6 +196,7 @@ void worker_on_started(struct worker *worker, uint32_t generation, pid_t pid)
     if (worker->is_running || (worker->state != WORKER_STARTING && worker->state != WORKER_STOPPING))
         return;
     bool has_address = take_process(worker, generation, pid);
+    worker->fleet->decisions.counters.starts++;
     if (worker->state == WORKER_STOPPING) { /* retired before it was there */
         order(worker, ORDER_STOP);
         due_in(worker, worker->fleet->pool->stop_timeout);
@@ -265,6 +267,15 @@ static void tell_end(const struct worker *worker, int status)
     output_log_last(worker->slot);
 }
 
+static void count_end(const struct worker *worker)
+{
+    struct fleet_counters *counters = &worker->fleet->decisions.counters;
+
+    counters->exits++;
+    counters->crashes += worker->state != WORKER_STOPPING && !worker->fleet->is_frozen;
+    counters->failed_starts += worker->state == WORKER_STARTING;
+}
+
 void worker_on_exited(struct worker *worker, int status)
 {
     bool was_long_healthy =
@@ -272,6 +283,7 @@ void worker_on_exited(struct worker *worker, int status)
 
     if (worker->backend)
         want_probe(worker, false);
+    count_end(worker);
     tell_end(worker, status);
     leave_choice(worker);
     if (worker->backend)
@@ -289,6 +301,7 @@ void worker_on_start_failed(struct worker *worker, int error)
     if (worker->is_running || (worker->state != WORKER_STARTING && worker->state != WORKER_STOPPING))
         return;
     log_error("%s: could not be started: %s", worker->slot->name, words ? words : "unknown error");
+    worker->fleet->decisions.counters.failed_starts++;
     bury(worker, false);
 }
 
@@ -323,6 +336,7 @@ static void give_up_start(struct worker *worker)
         return;
     }
     log_error("%s: not ready after %u ms, killed", worker->slot->name, timeout_ms);
+    worker->fleet->decisions.counters.failed_starts++;
     output_log_last(worker->slot);
     if (worker->fate == FATE_REPLACES)
         rollout_on_failed(worker, "was not ready in time");

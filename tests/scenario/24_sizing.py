@@ -9,7 +9,8 @@ from kit import plain, scenario, until, uvicorn
 
 
 def decisions(drover):
-    return json.loads(drover.page("/api/decisions").text)["decisions"]
+    """On the size."""
+    return [one for one in json.loads(drover.page("/api/decisions").text)["decisions"] if one["kind"] == "size"]
 
 
 def sizes(drover):
@@ -128,6 +129,24 @@ def an_engine_that_comes_after_a_crash_goes_on_with_what_is_there(stage):
     drover.wait_up()
     assert sizes(drover) == (4, 4) and drover.pids() == pids, "they are let go only after idle"
     until(lambda: sizes(drover) == (1, 1), lambda: (sizes(drover), drover.said()), 30)
+
+
+@scenario(limit=60, may_crash=True)
+def a_range_by_hand_outlives_an_engine_and_ends_with_another_in_the_file(stage):
+    drover = stage.web(plain(), workers={"min": 1, "max": 4}, scale={"idle": "1s"}, wait="up")
+    drover.wait_workers("web", 1)
+    drover.told("scale", "web", "2-5")
+    drover.wait_workers("web", 2)
+    engine = drover.engine()
+    os.kill(engine, signal.SIGKILL)
+    until(lambda: drover.engine() not in (None, engine), "another engine")
+    drover.wait_up()
+    time.sleep(2.5)  # longer than idle
+    assert sizes(drover) == (2, 2), (sizes(drover), drover.said())
+    drover.config["pools"]["web"]["workers"] = {"min": 1, "max": 3}
+    drover.write(drover.config)
+    drover.told("reload")
+    until(lambda: sizes(drover) == (1, 1), lambda: (sizes(drover), drover.said()), 20)
 
 
 @scenario(limit=60, may_crash=True)

@@ -27,6 +27,7 @@ struct fleet {
     bool is_overridden, is_resting;
     unsigned decision_count;
     struct fleet_decision decisions[3];
+    struct fleet_counters counters;
 };
 struct proxy {
     struct proxy_counters counters;
@@ -58,6 +59,14 @@ const struct fleet_decision *fleet_decision_at(const struct fleet *fleet, unsign
 void fleet_decision_text(const struct fleet_decision *decision, const char *pool, char *into, size_t size)
 {
     str_format(into, size, "%s: %u -> %u (%s)", pool, decision->before, decision->wanted, decision->why);
+}
+const char *fleet_decision_kind_word(enum fleet_decision_kind kind)
+{
+    return kind == DECISION_SIZE ? "size" : "recycle";
+}
+const struct fleet_counters *fleet_counters(const struct fleet *fleet)
+{
+    return &fleet->counters;
 }
 bool fleet_is_overridden(const struct fleet *fleet)
 {

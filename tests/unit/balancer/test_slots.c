@@ -205,7 +205,31 @@ START_TEST(a_dead_engines_column_is_zeroed_and_the_rest_stays)
 }
 END_TEST
 
-UNIT_MAIN("balancer/slots", a_claimed_slot_is_found_by_pool_and_number, claiming_again_gives_the_same_slot,
+START_TEST(what_was_scaled_by_hand_has_a_row_for_each_pool)
+{
+    struct slots *slots = slots_new();
+    char pool[16];
+
+    ck_assert_ptr_null(slots_override(slots, "web", false));
+    struct slot_override *web = slots_override(slots, "web", true);
+    ck_assert_ptr_nonnull(web);
+    atomic_store(&web->max, 4);
+    ck_assert_ptr_eq(slots_override(slots, "web", true), web);
+    ck_assert_ptr_ne(slots_override(slots, "api", true), web);
+    slots_override_release(slots, "web");
+    ck_assert_ptr_null(slots_override(slots, "web", false));
+    ck_assert_uint_eq(atomic_load(&slots_override(slots, "web", true)->max), 0);
+    for (unsigned i = 2; i < OVERRIDES_MAX; i++) {
+        str_format(pool, sizeof pool, "p%u", i);
+        ck_assert_ptr_nonnull(slots_override(slots, pool, true));
+    }
+    ck_assert_ptr_null(slots_override(slots, "more", true));
+    slots_free_all(&slots);
+}
+END_TEST
+
+UNIT_MAIN("balancer/slots", what_was_scaled_by_hand_has_a_row_for_each_pool,
+          a_claimed_slot_is_found_by_pool_and_number, claiming_again_gives_the_same_slot,
           a_released_slot_begins_anew_but_counts_its_processes_on,
           a_full_table_and_a_name_that_does_not_fit_are_refused, a_claimer_that_died_does_not_wedge_the_table,
           threads_that_claim_the_same_slots_get_the_same, processes_that_claim_the_same_slots_get_the_same,

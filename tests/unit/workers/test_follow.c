@@ -95,10 +95,49 @@ START_TEST(the_next_engine_wants_what_is_there)
     keeper_obeys();
     for (unsigned number = 1; number <= 4; number++)
         becomes_ready(number);
+    slots_override_release(world.slots, name); /* as if that had been the demand's wish */
     next_engine();
     come(0);
     ck_assert(!fleet_is_overridden(world.fleet));
     ck_assert_uint_eq(fleet_wanted(world.fleet), 4);
+}
+END_TEST
+
+START_TEST(scaling_by_hand_to_a_range_outlives_an_engine)
+{
+    range(&world.file, 1, 6);
+    make_fleet();
+    come(0);
+    fleet_scale(world.fleet, 2, 3);
+    keeper_obeys();
+    becomes_ready(1);
+    becomes_ready(2);
+    next_engine();
+    unsigned min, max;
+    ck_assert(fleet_is_overridden(world.fleet));
+    ck_assert(fleet_is_sized(world.fleet, &min, &max));
+    ck_assert_uint_eq(min, 2);
+    ck_assert_uint_eq(max, 3);
+    stay_idle();
+    ck_assert_uint_eq(fleet_wanted(world.fleet), 2);
+    fleet_scale_clear(world.fleet);
+    next_engine();
+    ck_assert(!fleet_is_overridden(world.fleet));
+}
+END_TEST
+
+START_TEST(scaling_by_hand_ends_when_the_next_engine_has_another_file)
+{
+    range(&world.file, 1, 6);
+    make_fleet();
+    come(0);
+    fleet_scale(world.fleet, 2, 3);
+    range(&world.file, 1, 5);
+    next_engine();
+    ck_assert(!fleet_is_overridden(world.fleet));
+    range(&world.file, 1, 6);
+    next_engine();
+    ck_assert(!fleet_is_overridden(world.fleet)); /* for good */
 }
 END_TEST
 
@@ -195,6 +234,8 @@ int main(void)
     return RUN("workers/follow", set_up, a_range_starts_with_its_least,
                who_waits_is_answered_with_more_workers_and_a_decision_that_has_its_numbers,
                while_workers_crash_none_is_started_for_those_who_wait, the_next_engine_wants_what_is_there,
+               scaling_by_hand_to_a_range_outlives_an_engine,
+               scaling_by_hand_ends_when_the_next_engine_has_another_file,
                by_hand_counts_more_than_the_demand_and_is_kept_as_a_decision,
                a_pool_of_a_fixed_size_can_be_told_to_follow_the_demand,
                a_pool_at_zero_rests_until_somebody_waits, a_dry_run_decides_and_keeps_the_most,

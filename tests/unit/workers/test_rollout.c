@@ -64,8 +64,8 @@ END_TEST
 
 START_TEST(one_that_was_ejected_twice_is_replaced)
 {
-    fleet_worker_ejected_again(world.fleet, slot_of(2), atomic_load(&web(2)->generation));
-    fleet_worker_ejected_again(world.fleet, slot_of(4), atomic_load(&web(4)->generation));
+    fleet_worker_ejected(world.fleet, slot_of(2), atomic_load(&web(2)->generation), 2);
+    fleet_worker_ejected(world.fleet, slot_of(4), atomic_load(&web(4)->generation), 2);
     keeper_obeys();
     ck_assert_uint_eq(heard(ORDER_START), 1);
     becomes_ready(5);
@@ -84,7 +84,7 @@ START_TEST(replacements_that_fail_again_and_again_wait_longer_and_longer)
     unsigned starts = 0;
 
     for (unsigned i = 0; i < 600; i++) { /* a minute, and it is ejected all the time */
-        fleet_worker_ejected_again(world.fleet, slot_of(2), atomic_load(&web(2)->generation));
+        fleet_worker_ejected(world.fleet, slot_of(2), atomic_load(&web(2)->generation), 2);
         keeper_obeys();
         if (heard(ORDER_START) > 0) {
             starts++;
