@@ -12,7 +12,7 @@
  *                                 | PICK_TAKEN       | a place is granted                                |
  *                                 +--> exchange_start <-+                                                |
  *                                        | link_reuse, else link_open                                    |
- *                                        +--> CONNECTING --link_send--> SENDING ------------ exchange_on_failure
+ *                                        +--> CONNECTING --link_stream_send--> SENDING ----- exchange_on_failure
  *                                                                          | exchange_on_head       |
  *                                              tunnel_open <-- 101 --------+--> RELAYING            +--> exchange_refuse
  *                                                                                  | exchange_on_end
@@ -112,8 +112,8 @@ void exchange_refuse(struct exchange *exchange, enum failure failure)
     exchange->failure = failure;
     exchange_leave_queue(exchange);
     deadline_stop(&exchange->deadline);
-    if (exchange->link)
-        link_cancel(exchange->link);
+    if (exchange->link_stream)
+        link_stream_cancel(exchange->link_stream);
     if (exchange->state >= EXCHANGE_RELAYING || failures[failure].status == 0) {
         stream->ops->cut(stream);
         return;
@@ -152,7 +152,7 @@ static bool may_use_idle_link(const struct exchange *exchange, const struct back
 void exchange_start(struct exchange *exchange, struct place *place)
 {
     struct proxy *proxy = exchange->proxy;
-    struct link *link = NULL;
+    struct link_stream *link_stream = NULL;
     enum failure failure = FAILURE_NONE;
 
     exchange_enter(exchange, EXCHANGE_CONNECTING);
@@ -163,10 +163,10 @@ void exchange_start(struct exchange *exchange, struct place *place)
         exchange->first_us = clock_us();
     exchange->wrote = false;
     if (may_use_idle_link(exchange, place->backend))
-        link = link_reuse(proxy, place, may_be_sent_twice(exchange) ? UINT64_MAX : UNSAFE_REUSE_US);
-    if (!link)
-        link = link_open(proxy, place, &failure);
-    if (!link) {
+        link_stream = link_reuse(proxy, place, may_be_sent_twice(exchange) ? UINT64_MAX : UNSAFE_REUSE_US);
+    if (!link_stream)
+        link_stream = link_open(proxy, place, &failure);
+    if (!link_stream) {
         pool_outcome(exchange->pool, place,
                      failures[failure].blames_backend ? OUTCOME_FAILED : OUTCOME_UNDECIDED, clock_us());
         place_release(place, clock_us());
@@ -174,8 +174,8 @@ void exchange_start(struct exchange *exchange, struct place *place)
         return;
     }
     exchange->failure = FAILURE_NONE;
-    link_attach(link, exchange);
-    link_send(link);
+    link_stream_attach(link_stream, exchange);
+    link_stream_send(link_stream);
 }
 
 void exchange_dispatch(struct exchange *exchange)
@@ -302,7 +302,7 @@ static bool draw_retry(struct exchange *exchange)
 /* The link has ended and its place is released; no byte of a final response has come. */
 void exchange_on_failure(struct exchange *exchange, enum failure failure)
 {
-    exchange->link = NULL;
+    exchange->link_stream = NULL;
     exchange->failure = failure;
     if (exchange->state >= EXCHANGE_RELAYING) {
         exchange_refuse(exchange, failure);
@@ -348,8 +348,8 @@ void exchange_client_gone(struct exchange *exchange)
     }
     if (exchange->status < 200)
         exchange->status = failures[FAILURE_CLIENT_GONE].status;
-    if (exchange->link)
-        link_cancel(exchange->link);
+    if (exchange->link_stream)
+        link_stream_cancel(exchange->link_stream);
     exchange_finish(exchange);
 }
 
@@ -357,12 +357,9 @@ void exchange_client_gone(struct exchange *exchange)
  * in the queue is forgotten; a request that a worker has is answered, and that link is not used again. */
 void exchange_client_half_closed(struct exchange *exchange)
 {
-    struct link *link = exchange->link;
-
     exchange->client_half_closed = true;
-    if (link && link->head_is_done &&
-        !deadline_is_running(&link->deadline)) /* silent for ever, with nobody there? */
-        link_await(link, exchange->snapshot->config->timeouts.stall);
+    if (exchange->link_stream) /* silent for ever, with nobody there? */
+        link_stream_bound(exchange->link_stream, exchange->snapshot->config->timeouts.stall);
 }
 
 /* --- opening --- */

@@ -13,7 +13,7 @@
 
 struct client;
 struct exchange;
-struct link;
+struct link_stream;
 
 /* What an exchange asks of the client's side. Nothing here frees the exchange but by exchange_delivered. */
 struct client_stream;
@@ -68,8 +68,8 @@ struct exchange {
     struct pool *pool; /* the snapshot's */
     struct client_stream *stream;
     const struct peer *peer;
-    struct link *link;
-    struct wait *wait; /* in the queue */
+    struct link_stream *link_stream; /* while a worker is asked */
+    struct wait *wait;               /* in the queue */
 
     /* The request, rendered for the worker; kept for another try and for the log. */
     struct buffer head; /* without the framing fields and the empty line until `head_is_closed` */
@@ -144,7 +144,7 @@ void exchange_on_interim(struct exchange *exchange, const struct head *head);
 bool exchange_on_head(struct exchange *exchange, const struct head *head);
 /* What is left of timeouts.response for this try; 0: no bound. */
 unsigned exchange_response_ms(const struct exchange *exchange);
-/* false: the client is slow, read no more until link_resume */
+/* false: the client is slow, read no more until link_stream_resume */
 bool exchange_on_data(struct exchange *exchange, struct slice data);
 void exchange_on_end(struct exchange *exchange, struct slice trailers);
 /* the link and its place are gone already */

@@ -19,8 +19,8 @@ static void on_spool_progress(void *argument)
     if (exchange->state == EXCHANGE_COLLECTING) {
         if (!spool_is_congested(exchange->spool))
             exchange->stream->ops->resume(exchange->stream);
-    } else if (exchange->link) {
-        link_send(exchange->link);
+    } else if (exchange->link_stream) {
+        link_stream_send(exchange->link_stream);
     }
 }
 
@@ -135,10 +135,10 @@ static struct slice write_through(struct exchange *exchange, struct slice data)
 {
     ssize_t wrote;
 
-    if (exchange->body_is_held || !exchange->link || exchange->state < EXCHANGE_SENDING ||
+    if (exchange->body_is_held || !exchange->link_stream || exchange->state < EXCHANGE_SENDING ||
         has_unsent(exchange))
         return data;
-    wrote = link_write(exchange->link, data);
+    wrote = link_stream_write(exchange->link_stream, data);
     if (wrote <= 0)
         return data;
     return (struct slice){data.at + wrote, data.size - (size_t)wrote};
@@ -164,8 +164,8 @@ bool exchange_body(struct exchange *exchange, struct slice data)
         if (data.size)
             buffer_append(&exchange->body, data.at, data.size);
     }
-    if (exchange->link && has_unsent(exchange))
-        link_send(exchange->link);
+    if (exchange->link_stream && has_unsent(exchange))
+        link_stream_send(exchange->link_stream);
     return exchange->state != EXCHANGE_DONE && unsent_body(exchange) < WATER_HIGH;
 }
 
@@ -185,8 +185,8 @@ void exchange_body_end(struct exchange *exchange, struct slice trailers)
         rewrite_trailers(&exchange->body, trailers);
         buffer_append(&exchange->body, "\r\n", 2);
     }
-    if (exchange->link)
-        link_send(exchange->link);
+    if (exchange->link_stream)
+        link_stream_send(exchange->link_stream);
 }
 
 void exchange_body_failed(struct exchange *exchange, enum failure failure)

@@ -35,7 +35,7 @@ static bool is_right_upgrade(const struct exchange *exchange, const struct head 
 
 static void open_tunnel(struct exchange *exchange, const struct head *head)
 {
-    struct link *link = exchange->link;
+    struct link *link = exchange->link_stream->link;
     struct client *client;
 
     exchange->status = 101;
@@ -49,13 +49,13 @@ bool exchange_on_head(struct exchange *exchange, const struct head *head)
     if (head->status == 101) {
         if (!is_right_upgrade(exchange, head))
             return false;
-        pool_outcome(exchange->pool, &exchange->link->place, OUTCOME_ANSWERED, clock_us());
+        pool_outcome(exchange->pool, &exchange->link_stream->place, OUTCOME_ANSWERED, clock_us());
         open_tunnel(exchange, head);
         return true;
     }
-    pool_outcome(exchange->pool, &exchange->link->place, OUTCOME_ANSWERED, clock_us());
+    pool_outcome(exchange->pool, &exchange->link_stream->place, OUTCOME_ANSWERED, clock_us());
     if (exchange->is_websocket)
-        place_becomes_request(&exchange->link->place);
+        place_becomes_request(&exchange->link_stream->place);
     exchange->status = head->status;
     exchange_enter(exchange, EXCHANGE_RELAYING);
     exchange->stream->ops->head(exchange->stream, head);
@@ -159,8 +159,8 @@ void exchange_pump(struct exchange *exchange)
     if (exchange->state == EXCHANGE_DONE)
         return;
     if (spool_unread(spool)) {
-        if (exchange->link && may_append(exchange))
-            link_resume(exchange->link);
+        if (exchange->link_stream && may_append(exchange))
+            link_stream_resume(exchange->link_stream);
         return;
     }
     if (exchange->state == EXCHANGE_DELIVERING && !exchange->ended) {
@@ -168,8 +168,8 @@ void exchange_pump(struct exchange *exchange)
         end_response(exchange, slice_of(exchange->late_trailers));
     } else if (exchange->state == EXCHANGE_RELAYING) { /* the client has caught up: no detour any more */
         spool_free(&exchange->response_spool);
-        if (exchange->link)
-            link_resume(exchange->link);
+        if (exchange->link_stream)
+            link_stream_resume(exchange->link_stream);
     }
 }
 
@@ -177,13 +177,13 @@ void exchange_client_drained(struct exchange *exchange)
 {
     if (exchange->response_spool)
         exchange_pump(exchange);
-    else if (exchange->link)
-        link_resume(exchange->link);
+    else if (exchange->link_stream)
+        link_stream_resume(exchange->link_stream);
 }
 
 void exchange_on_end(struct exchange *exchange, struct slice trailers)
 {
-    exchange->link = NULL;
+    exchange->link_stream = NULL;
     exchange_enter(exchange, EXCHANGE_DELIVERING);
     if (exchange->response_spool && spool_unread(exchange->response_spool)) {
         exchange->late_trailers = trailers.size ? slice_dup(trailers) : NULL;

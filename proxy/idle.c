@@ -17,12 +17,12 @@ static unsigned idle_ms(const struct backend *backend)
     return learned ? learned : IDLE_MS_UNKNOWN;
 }
 
-void idle_put(struct link *link)
+unsigned idle_put(struct link *link)
 {
     link->state = LINK_IDLE;
     link->last_used_us = clock_us();
     list_push_front(&link->proxy->idle[link->backend->slot], &link->idle_node);
-    link_await(link, idle_ms(link->backend));
+    return idle_ms(link->backend);
 }
 
 struct link *idle_take(struct proxy *proxy, const struct backend *backend, uint64_t used_within_us)

@@ -429,12 +429,12 @@ void tunnel_open(struct exchange *exchange, struct client *client, struct link *
     struct tunnel *tunnel = tunnel_new(exchange, client, link);
 
     count(&tunnel->proxy->counters.tunnels_opened, 1);
-    link->exchange = NULL;
-    exchange->link = NULL;
+    link->stream.exchange = NULL;
+    exchange->link_stream = NULL;
     link->state = LINK_TUNNEL;
     link->tunnel = tunnel;
     client->tunnel = tunnel;
-    deadline_stop(&link->deadline);
+    deadline_stop(&link->stream.deadline);
     task_cancel(&link->task);
     exchange_becomes_tunnel(exchange);
     deadline_start(&tunnel->deadline, tunnel->proxy->loop, tunnel->idle_ms);
