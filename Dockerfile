@@ -15,7 +15,7 @@ RUN make -j"$(nproc)" && make install DESTDIR=/out
 FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        libc-ares2 libevent-core-2.1-7 libjansson4 libssl3 libyaml-0-2 \
+        libc-ares2 libevent-core-2.1-7 libjansson4 libnghttp2-14 libssl3 libyaml-0-2 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin drover
 COPY --from=build /out/ /

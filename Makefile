@@ -21,7 +21,7 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 CPPFLAGS := -I. -I$(BUILD) -D_GNU_SOURCE
 CFLAGS   := -std=gnu11 -g $(WARNINGS) -fno-strict-aliasing -fno-omit-frame-pointer -pthread
 LDFLAGS  := -pthread
-LDLIBS   := -levent_core -lssl -lcrypto -lyaml -lcares -ljansson -lm
+LDLIBS   := -levent_core -lnghttp2 -lssl -lcrypto -lyaml -lcares -ljansson -lm
 
 ifeq ($(VARIANT),release)
 CFLAGS  += -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE

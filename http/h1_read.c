@@ -161,6 +161,7 @@ static void reader_init(struct h1_reader *reader, struct head *head, struct slic
     reader->present = 0;
     reader->authority = (struct slice){NULL, 0};
     head->field_count = 0;
+    head->is_h2 = head->is_extended_connect = false;
 }
 
 /* What H1_MORE, H1_DONE and H1_BAD of the lines mean for the head. */

@@ -10,23 +10,6 @@
 #define METHOD_EARLY                                                                                         \
     64 /* a method that is no token within so many bytes is refused before its line is whole */
 
-static enum method method_of(struct slice text)
-{
-    static const struct {
-        struct slice text;
-        enum method method;
-    } methods[] = {
-        {{"GET", 3}, METHOD_GET},     {{"POST", 4}, METHOD_POST},       {{"HEAD", 4}, METHOD_HEAD},
-        {{"PUT", 3}, METHOD_PUT},     {{"DELETE", 6}, METHOD_DELETE},   {{"OPTIONS", 7}, METHOD_OPTIONS},
-        {{"PATCH", 5}, METHOD_PATCH}, {{"CONNECT", 7}, METHOD_CONNECT}, {{"TRACE", 5}, METHOD_TRACE},
-    };
-
-    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-        if (slice_equal(methods[i].text, text))
-            return methods[i].method;
-    return METHOD_OTHER;
-}
-
 /* scheme "://" authority path-abempty [ "?" query ], for the two schemes that can lead here. */
 static enum h1_verdict absolute_form(struct h1_reader *reader)
 {

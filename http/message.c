@@ -3,6 +3,23 @@
  * Heads: what their methods promise and how a field is found in one. Pure, any thread. */
 #include "http/message.h"
 
+enum method method_of(struct slice text)
+{
+    static const struct {
+        struct slice text;
+        enum method method;
+    } methods[] = {
+        {{"GET", 3}, METHOD_GET},     {{"POST", 4}, METHOD_POST},       {{"HEAD", 4}, METHOD_HEAD},
+        {{"PUT", 3}, METHOD_PUT},     {{"DELETE", 6}, METHOD_DELETE},   {{"OPTIONS", 7}, METHOD_OPTIONS},
+        {{"PATCH", 5}, METHOD_PATCH}, {{"CONNECT", 7}, METHOD_CONNECT}, {{"TRACE", 5}, METHOD_TRACE},
+    };
+
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+        if (slice_equal(methods[i].text, text))
+            return methods[i].method;
+    return METHOD_OTHER;
+}
+
 bool method_is_safe(enum method method)
 {
     return method == METHOD_GET || method == METHOD_HEAD || method == METHOD_OPTIONS ||

@@ -83,8 +83,12 @@ enum framing {
 };
 
 struct head {
-    size_t size;    /* bytes of the whole head, leading empty line and the final empty line included */
-    unsigned minor; /* HTTP/1.minor as read; above 1 counts as 1 */
+    size_t size; /* bytes of the whole head, leading empty line and the final empty line included */
+    unsigned
+        minor; /* HTTP/1.minor as read; above 1 counts as 1. Of HTTP/2: 1, whose meaning its messages have */
+    bool is_h2;
+    bool
+        is_extended_connect; /* of HTTP/2 (RFC 8441): a CONNECT for websocket, told as a GET that upgrades to it */
 
     enum method method; /* of a response: that of its request */
     struct slice method_text;
@@ -111,6 +115,7 @@ struct head {
 /* `head` in full: not zeroed, only [0, field_count) of fields is meaningful. About 12 KB: one per loop,
  * reused. */
 
+enum method method_of(struct slice text);
 bool method_is_safe(enum method method);
 bool method_is_idempotent(enum method method); /* RFC 9110 section 9.2.2; METHOD_OTHER is not */
 
