@@ -22,6 +22,10 @@ struct admin_pool {
     struct backend **servers;
     const bool *server_is_fit;
 };
+struct admin_statsd { /* what came in at `statsd`, ever */
+    bool is_on;
+    uint64_t packets, lines, unreadable, nobodys;
+};
 struct admin_source {
     const struct config *config;
     struct slots *slots;
@@ -32,6 +36,7 @@ struct admin_source {
     struct admin_pool *pools;
     unsigned proxy_count;
     struct proxy **proxies;
+    struct admin_statsd statsd;
     const char *version; /* of drover; NULL: not shown */
 };
 

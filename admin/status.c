@@ -64,6 +64,13 @@ static json_t *latency(const struct admin_source *source)
     return object;
 }
 
+static json_t *statsd(const struct admin_statsd *counts)
+{
+    return json_pack("{s:I, s:I, s:I, s:I}", "packets", (json_int_t)counts->packets, "lines",
+                     (json_int_t)counts->lines, "unreadable", (json_int_t)counts->unreadable, "nobodys",
+                     (json_int_t)counts->nobodys);
+}
+
 /* Where the file lies, whatever directory the reader is in. */
 static json_t *config_path(const struct config *config)
 {
@@ -93,6 +100,8 @@ json_t *status_tree(const struct admin_source *source, unsigned *http_status)
         json_object_set_new(tree, "admin", address_text(&config->admin));
     if (config->control)
         json_object_set_new(tree, "control", report_text(slice_of(config->control)));
+    if (source->statsd.is_on)
+        json_object_set_new(tree, "statsd", statsd(&source->statsd));
     json_object_set_new(tree, "counters", counters(source));
     json_object_set_new(tree, "latency", latency(source));
     return tree;

@@ -74,6 +74,23 @@ int net_listen(const struct address *address, int flags, int backlog)
     return fd;
 }
 
+int net_bind_datagrams(const struct address *address, int room)
+{
+    int fd = socket(address->any.sa_family, SOCK_DGRAM | SOCKET_FLAGS, 0);
+
+    if (fd < 0)
+        return -errno;
+    if (address->any.sa_family == AF_INET6)
+        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    set_option(fd, SOL_SOCKET, SO_RCVBUF, room);
+    set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, room); /* beyond the system's bound, for who may */
+    if (bind(fd, &address->any, address->size) == 0)
+        return fd;
+    int error = -errno;
+    net_close(&fd);
+    return error;
+}
+
 int net_accept(int listener, struct address *peer)
 {
     struct address ignored, *into = peer ? peer : &ignored;

@@ -23,6 +23,9 @@ enum net_listen_flags {
  * unlinked first; one that is alive, or is no socket, gives -EADDRINUSE. [::] is IPv6 only, so that it
  * stands beside 0.0.0.0. TCP_NODELAY is inherited by what it accepts. */
 int net_listen(const struct address *address, int flags, int backlog);
+/* A UDP socket bound there, with room for so many bytes that wait (the system may give less), or -errno. net_read takes
+ * one datagram: 0 is an empty one. */
+int net_bind_datagrams(const struct address *address, int room);
 int net_accept(int listener, struct address *peer); /* descriptor or -errno */
 void net_accept_at_once(int listener);              /* NET_DEFER_ACCEPT no more */
 int net_connect(const struct address *address);    /* descriptor (the connect may be in progress) or -errno */

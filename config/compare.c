@@ -48,6 +48,13 @@ void config_compare_fixed(const struct config *running, const struct config *nex
         address_print(&next->admin, after);
     compare_text(&findings, "user", running->user, next->user);
     compare_text(&findings, "admin", before, after);
+    str_format(before, sizeof before, "off");
+    str_format(after, sizeof after, "off");
+    if (running->statsd.size > 0)
+        address_print(&running->statsd, before);
+    if (next->statsd.size > 0)
+        address_print(&next->statsd, after);
+    compare_text(&findings, "statsd", before, after);
     compare_text(&findings, "control", running->control, next->control);
     findings_tell(&findings, report);
 }

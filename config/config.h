@@ -14,6 +14,7 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 enum bind_kind { BIND_PORT, BIND_UNIX, BIND_FD }; /* after `auto` was decided by what the command names */
 enum balance { BALANCE_LEAST_CONN, BALANCE_RANDOM_TWO, BALANCE_HASH };
 enum hash_key { HASH_CLIENT, HASH_HEADER, HASH_COOKIE };
+enum measure { MEASURE_PROXY, MEASURE_STATSD }; /* who says what a pool is asked to carry */
 enum buffering { BUFFERING_INHERIT, BUFFERING_AUTO, BUFFERING_ON, BUFFERING_OFF }; /* INHERIT: routes only */
 
 /* A file that drover serves from. Its bytes are read by whoever loads the configuration, who may read keys. */
@@ -102,6 +103,7 @@ struct pool_config {
     unsigned scale_idle;                       /* ms; 0: by the boot time */
     unsigned scale_burst, scale_headroom;      /* thousandths */
     bool dry_run;
+    enum measure measure;
     unsigned start_timeout, start_backoff, start_backoff_max; /* ms */
     int stop_signal;
     unsigned stop_timeout; /* ms */
@@ -144,9 +146,10 @@ struct config {
     struct network *trusted;
     bool admin_is_on;
     struct address admin;
-    char *control;    /* path of the unix socket, `auto` decided */
-    char *acme;       /* directory of ACME challenges; NULL: none */
-    char *access_log; /* NULL = off, "stdout", or an absolute path */
+    struct address statsd; /* size 0: off */
+    char *control;         /* path of the unix socket, `auto` decided */
+    char *acme;            /* directory of ACME challenges; NULL: none */
+    char *access_log;      /* NULL = off, "stdout", or an absolute path */
     enum log_format log_format;
     bool via;
     bool keep_underscores;
@@ -201,7 +204,7 @@ char *config_worker_text(const char *text, const char *port, const char *socket,
 /* Comparing, for a reload. */
 /* command, environment, directory, user, bind, port */
 bool config_same_worker(const struct pool_config *a, const struct pool_config *b);
-/* What changed but needs a restart (user, control, admin): lines into the report as errors. */
+/* What changed but needs a restart (user, control, admin, statsd): lines into the report as errors. */
 void config_compare_fixed(const struct config *running, const struct config *next,
                           struct config_report *report);
 const struct pool_config *config_find_pool(const struct config *config, const char *name);

@@ -249,6 +249,7 @@ static fill_reader *const readers[OPTION_KINDS] = {
     [OPTION_SIGNAL] = fill_signal,
     [OPTION_ADDRESS] = fill_listen_address,
     [OPTION_ADMIN] = fill_admin,
+    [OPTION_STATSD] = fill_statsd,
     [OPTION_CONTROL] = fill_control,
     [OPTION_ACCESS_LOG] = fill_access_log,
     [OPTION_LISTENERS] = fill_listeners,

@@ -57,7 +57,7 @@ bool fill_address(struct filling *filling, const struct option *option, const st
 typedef void fill_reader(struct filling *filling, const struct option *option, const struct yaml_node *node,
                          void *base);
 fill_reader fill_listeners, fill_listen_address, fill_expose, fill_networks, fill_admin, fill_control,
-    fill_access_log; /* fill_top.c */
+    fill_statsd, fill_access_log; /* fill_top.c */
 fill_reader fill_tls, fill_pairs, fill_file, fill_ciphers, fill_ocsp, fill_trusted, fill_redirect,
     fill_acme;                                                        /* fill_tls.c */
 fill_reader fill_routes, fill_host, fill_route_path, fill_route_pool; /* fill_routes.c */

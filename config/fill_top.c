@@ -112,6 +112,20 @@ void fill_admin(struct filling *filling, const struct option *option, const stru
     mem_free(text);
 }
 
+void fill_statsd(struct filling *filling, const struct option *option, const struct yaml_node *node,
+                 void *base)
+{
+    struct config *config = base;
+    char *text = fill_text(filling, option, node);
+
+    if (text && !is_off(text) && fill_address(filling, option, node, text, &config->statsd) &&
+        address_is_unix(&config->statsd)) {
+        fill_wrong(filling, option, node, text);
+        config->statsd = (struct address){0};
+    }
+    mem_free(text);
+}
+
 void fill_control(struct filling *filling, const struct option *option, const struct yaml_node *node,
                   void *base)
 {

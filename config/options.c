@@ -36,6 +36,8 @@ static const struct option_word balances[] = {{"least_conn", BALANCE_LEAST_CONN}
                                               {"random_two", BALANCE_RANDOM_TWO},
                                               {"hash", BALANCE_HASH},
                                               {NULL, 0}};
+static const struct option_word measures[] = {
+    {"proxy", MEASURE_PROXY}, {"statsd", MEASURE_STATSD}, {NULL, 0}};
 static const struct option_word bufferings[] = {
     {"auto", BUFFERING_AUTO}, {"on", BUFFERING_ON}, {"off", BUFFERING_OFF}, {NULL, 0}};
 
@@ -304,6 +306,13 @@ static const struct option pools[] = {
      .example = "4"},
     {"scale", .kind = OPTION_SECTION, .section = SECTION(scale), .only = FOR_LAUNCHED,
      .help = "How a pool whose `workers` is a range follows the demand (see sizing.md)."},
+    {"measure", .kind = OPTION_WORD, .words = measures, POOL(measure), .preset = "proxy",
+     .only = FOR_LAUNCHED,
+     .help =
+         "Who says what a pool that follows the demand is asked to carry. proxy: what passes through "
+         "drover. statsd: what gunicorn reports to `statsd` of requests that have ended, for traffic that "
+         "goes another way; with `--statsd-prefix` and the pool's name, or without a prefix where one "
+         "pool alone has this."},
     {"servers", .kind = OPTION_SERVERS, POOL(servers), .only = FOR_SERVERS,
      .help = "Backends that drover does not launch, instead of `command`: `host:port`, `[v6]:port` or "
              "`unix:/path`, each with "
@@ -369,6 +378,11 @@ static const struct option top[] = {
      .help = "The unix socket that `drover status`, `scale`, `reload` and the like talk to. auto: "
              "/run/drover/control.sock as "
              "root, else $XDG_RUNTIME_DIR/drover.sock, else /tmp/drover-UID/control.sock."},
+    {"statsd", .kind = OPTION_STATSD, TOP(statsd), .preset = "off",
+     .help =
+         "The UDP address that gunicorn's `--statsd-host` names, for pools with `measure: statsd`. Whoever "
+         "can send there can make those pools larger or smaller: keep it on 127.0.0.1.",
+     .example = "127.0.0.1:9125"},
     {"acme", .kind = OPTION_ACME, TOP(acme),
      .help = "The directory of the files that are answered under /.well-known/acme-challenge/, on every "
              "listener: for certbot, uacme and the like.",

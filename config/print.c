@@ -296,6 +296,12 @@ static void print_value(struct printing *printing, const struct option *option, 
         else
             print_line(printing, "off");
         break;
+    case OPTION_STATSD:
+        if (config->statsd.size > 0)
+            print_address(printing, &config->statsd);
+        else
+            print_line(printing, "off");
+        break;
     case OPTION_LISTENERS:
     case OPTION_ROUTES:
     case OPTION_POOLS: print_lists(printing, option, config); break;

@@ -147,6 +147,7 @@ const char *option_expected(const struct option *option, char into[EXPECTED_MAX]
         [OPTION_SIGNAL] = "a signal (TERM, INT, QUIT, HUP, USR1, USR2, WINCH or KILL)",
         [OPTION_ADDRESS] = "an address: IP:port, [v6]:port or unix:/path",
         [OPTION_ADMIN] = "an address (IP:port, [v6]:port or unix:/path) or off",
+        [OPTION_STATSD] = "an address (IP:port or [v6]:port) or off",
         [OPTION_CONTROL] = "a path or 'auto'",
         [OPTION_ACCESS_LOG] = "off, stdout or a path",
         [OPTION_LISTENERS] = "a list of addresses",

@@ -60,7 +60,7 @@ static void check_pools_used(struct filling *filling)
     char key[KEY_PATH_MAX];
 
     for (unsigned i = 0; i < config->pool_count; i++) {
-        bool used = false;
+        bool used = config->pools[i].measure == MEASURE_STATSD; /* its traffic goes another way */
         for (unsigned j = 0; !used && j < config->route_count; j++)
             used = config->routes[j].pool == i;
         if (used)
@@ -167,6 +167,7 @@ void validate(struct filling *filling)
 
     check_pools(filling);
     validate_addresses(filling);
+    validate_measure(filling);
     check_access_log(filling);
     check_control(filling);
     check_users(filling);

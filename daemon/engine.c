@@ -231,6 +231,7 @@ static void engine_fini(struct engine *engine)
     ticker_stop(&engine->tick);
     ticker_stop(&engine->second);
     watch_close(&engine->orders);
+    statsd_close(engine);
     carriers_close(engine);
     readiness_close(engine);
     parts_close(engine);
@@ -263,6 +264,7 @@ int engine_run(const struct engine_start *start)
     engine.admin =
         admin_open(engine.loop, start->admin, start->control, &engine.source, &commands_in, &engine);
     watch_open_readable(&engine.orders, engine.loop, start->orders, orders_in_event, &engine);
+    statsd_open(&engine);
     ticker_start(&engine.beat, engine.loop, BEAT_MS, on_beat, &engine);
     ticker_start(&engine.tick, engine.loop, TICK_MS, on_tick, &engine);
     ticker_start(&engine.second, engine.loop, 1000, on_second, &engine);

@@ -14,6 +14,7 @@
 #include "health/health.h"
 #include "proxy/proxy.h"
 #include "workers/fleet.h"
+#include "workers/statsd.h"
 
 struct engine;
 
@@ -25,9 +26,10 @@ struct part {
     char name[64];
     struct fleet *fleet;
     struct servers *servers;
-    struct pool *pool;            /* the newest set */
-    _Atomic bool is_waiting_told; /* the control thread knows, or is about to, that somebody waits */
-    bool is_dirty;                /* its backends changed since `pool` was made */
+    struct statsd_totals reported; /* with `measure: statsd` */
+    struct pool *pool;             /* the newest set */
+    _Atomic bool is_waiting_told;  /* the control thread knows, or is about to, that somebody waits */
+    bool is_dirty;                 /* its backends changed since `pool` was made */
 };
 
 /* One loop with its thread and its proxy. */
@@ -67,6 +69,9 @@ struct engine {
     struct list reload_waiting; /* `drover reload` commands */
     uint64_t next_reference;
     struct watch orders;
+    struct watch statsd;
+    char *statsd_packet; /* STATSD_PACKET_MAX; NULL when off */
+    uint64_t statsd_told_us;
     struct ticker beat, tick, second;
     struct task publish;
     unsigned still_draining;
@@ -98,6 +103,10 @@ void readiness_close(struct engine *engine);
 /* orders_in.c */
 void orders_in_event(evutil_socket_t fd, short what, void *argument);
 bool orders_out(struct engine *engine, const struct order *order, const int *fds, unsigned fd_count);
+
+/* statsd_in.c */
+void statsd_open(struct engine *engine);
+void statsd_close(struct engine *engine);
 
 /* commands_in.c: the control socket's commands */
 extern const struct admin_callbacks commands_in;

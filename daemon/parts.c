@@ -86,12 +86,25 @@ struct news_of_waiting {
     char pool[64];
 };
 
+/* What gunicorn says of itself: only what has ended, so what came is what ended, and nobody waits. */
+static struct fleet_load load_reported(const struct statsd_totals *reported, uint64_t now_us)
+{
+    return (struct fleet_load){.arrivals = (uint64_t)statsd_ended(reported),
+                               .slow = (uint64_t)reported->slow,
+                               .is_reported = true,
+                               .ended = (uint64_t)statsd_ended(reported),
+                               .held_us = (uint64_t)(reported->seconds * 1e6),
+                               .is_live = statsd_is_live(reported, now_us)};
+}
+
 static void observe(struct part *part, uint64_t now_us)
 {
     struct fleet_load load = {.arrivals = pool_arrivals(part->pool),
                               .slow = pool_slow(part->pool),
                               .waiting = pool_queued(part->pool)};
 
+    if (fleet_config(part->fleet)->measure == MEASURE_STATSD)
+        load = load_reported(&part->reported, now_us);
     fleet_observe(part->fleet, &load, now_us);
 }
 

@@ -29,7 +29,7 @@
 #define HOPELESS       6  /* quick deaths after which a drover that never served gives up */
 #define STILL_MAX      10 /* seconds without a sign of life */
 #define ORDERS_A_TURN  64
-#define OTHER_FDS      4 /* beside the listeners: control, admin, access log, orders */
+#define OTHER_FDS      5 /* beside the listeners: control, admin, statsd, access log, orders */
 
 void engines_init(struct keeper *keeper)
 {
@@ -48,6 +48,7 @@ static void keep_only(const struct engine_start *start)
     kept[count++] = start->orders;
     kept[count++] = start->control;
     kept[count++] = start->admin;
+    kept[count++] = start->statsd;
     kept[count++] = start->access_log;
     for (unsigned i = 0; i < start->listener_count; i++)
         for (unsigned j = 0; j < start->listeners[i].count; j++)
@@ -101,6 +102,7 @@ _Noreturn static void engine_main(struct keeper *keeper, unsigned column, int or
         .listeners = mem_zero((keeper->listener_count + 1) * sizeof *start.listeners),
         .control = keeper->control.sockets.count > 0 ? keeper->control.sockets.fds[0] : -1,
         .admin = keeper->admin.sockets.count > 0 ? keeper->admin.sockets.fds[0] : -1,
+        .statsd = keeper->statsd.sockets.count > 0 ? keeper->statsd.sockets.fds[0] : -1,
         .access_log = keeper->access_log,
         .tickets = keeper->tickets,
         .keeper = keeper->pid,

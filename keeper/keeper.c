@@ -222,6 +222,8 @@ static bool open_all(struct keeper *keeper, char *error, size_t room)
     keeper->listener_count = config->listen_count;
     if (config->admin_is_on && !listener_open(&keeper->admin, &config->admin, 1, "admin", error, room))
         return false;
+    if (config->statsd.size > 0 && !listener_open_datagrams(&keeper->statsd, &config->statsd, error, room))
+        return false;
     keeper->access_log = access_log_open(config);
     if (keeper->access_log < -1) {
         str_format(error, room, "access_log: cannot open %s: %s", config->access_log,
@@ -243,6 +245,10 @@ static void say_listening(const struct keeper *keeper)
     if (keeper->admin.sockets.count > 0) {
         address_print(&keeper->admin.address, text);
         log_info("admin on %s", text);
+    }
+    if (keeper->statsd.sockets.count > 0) {
+        address_print(&keeper->statsd.address, text);
+        log_info("StatsD on %s", text);
     }
 }
 
@@ -270,6 +276,7 @@ static void close_all(struct keeper *keeper)
     mem_free(keeper->listeners);
     listener_close(&keeper->admin);
     listener_close(&keeper->control);
+    listener_close(&keeper->statsd);
     net_close(&keeper->access_log);
     seats_free(keeper);
     endpoints_directory_remove();

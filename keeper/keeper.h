@@ -28,6 +28,7 @@ struct engine_start {
     struct listener_sockets *listeners;
     int control;    /* listening unix socket */
     int admin;      /* listening socket, -1 when off */
+    int statsd;     /* bound UDP socket, -1 when off */
     int access_log; /* open for append, -1: off or stdout */
     const struct ticket_keys *tickets;
     pid_t keeper;

@@ -15,6 +15,7 @@
 
 #define BACKLOG         4096 /* who comes while an engine is replaced waits here; somaxconn may say less */
 #define CONTROL_BACKLOG 16
+#define DATAGRAMS_ROOM  (4 << 20) /* what is sent while the engine is busy, or replaced, waits here */
 
 static const char *reason(int error)
 {
@@ -95,6 +96,22 @@ bool listener_open(struct listener *listener, const struct address *address, uns
                    : "");
     listener_close(listener);
     return false;
+}
+
+bool listener_open_datagrams(struct listener *listener, const struct address *address, char *error,
+                             size_t room)
+{
+    char text[ADDRESS_TEXT];
+    int fd = net_bind_datagrams(address, DATAGRAMS_ROOM);
+
+    *listener = (struct listener){.address = *address};
+    if (fd < 0) {
+        address_print(address, text);
+        str_format(error, room, "statsd: cannot receive on %s: %s", text, reason(fd));
+        return false;
+    }
+    listener->sockets.fds[listener->sockets.count++] = fd;
+    return true;
 }
 
 void listener_close(struct listener *listener)

@@ -21,6 +21,8 @@ struct listener {
 bool listener_open(struct listener *listener, const struct address *address, unsigned sockets,
                    const char *key, char *error, size_t room);
 bool listener_open_control(struct listener *listener, const char *path, char *error, size_t room);
+bool listener_open_datagrams(struct listener *listener, const struct address *address, char *error,
+                             size_t room); /* `statsd` */
 /* Closes the keeper's descriptors; a unix socket's file goes too. Harmless when not open. */
 void listener_close(struct listener *listener);
 

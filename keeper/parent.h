@@ -46,7 +46,7 @@ struct keeper {
 
     unsigned listener_count; /* as config->listen_count */
     struct listener *listeners;
-    struct listener admin, control;
+    struct listener admin, control, statsd;
     int access_log; /* -1: off or stdout */
 
     struct guard guard;

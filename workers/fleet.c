@@ -307,6 +307,8 @@ void fleet_adopt(struct fleet *fleet, struct config *config, const struct pool_c
     struct config *old = fleet->config;
 
     by_hand_compare(fleet, pool);
+    if (fleet->sizer && pool->measure != fleet->pool->measure)
+        sizer_forget(fleet->sizer);
     if (pool->is_sized && !fleet->sizer)
         follow_begin(fleet, count_staying(fleet));
     fleet->config = config_ref(config);

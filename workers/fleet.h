@@ -20,6 +20,10 @@ struct fleet;
 struct fleet_load {
     uint64_t arrivals, slow; /* ever */
     unsigned waiting;
+    /* Or as its app reports it (`measure: statsd`), and what the slots hold says nothing: */
+    bool is_reported;
+    uint64_t ended, held_us; /* ever: requests, and the time that they took */
+    bool is_live;            /* some are likely under way */
 };
 
 /* What was decided. */

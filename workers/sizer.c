@@ -16,8 +16,14 @@ void sizer_sample(struct sizer *sizer, const struct fleet_load *load, unsigned i
     struct demand_sample *sample = &sizer->sample;
     uint64_t passed_us = sample->at_us ? now_us - sample->at_us : 0;
 
-    sample->held_us += passed_us * (sample->in_flight + in_flight) / 2;
-    sample->completions += answered;
+    if (load->is_reported) {
+        in_flight = load->is_live;
+        sample->held_us = load->held_us;
+        sample->completions = load->ended;
+    } else {
+        sample->held_us += passed_us * (sample->in_flight + in_flight) / 2;
+        sample->completions += answered;
+    }
     sample->at_us = now_us;
     sample->arrivals = load->arrivals;
     sample->in_flight = in_flight;
@@ -25,6 +31,14 @@ void sizer_sample(struct sizer *sizer, const struct fleet_load *load, unsigned i
     sample->tunnels = tunnels;
     demand_add(&sizer->history, sample);
     sizer->slow_count = load->slow;
+}
+
+void sizer_forget(struct sizer *sizer)
+{
+    memset(&sizer->history, 0, sizeof sizer->history);
+    memset(&sizer->sample, 0, sizeof sizer->sample);
+    sizer->slow_count = sizer->slow_from = sizer->answered_from = 0;
+    sizer->slow = 0;
 }
 
 /* Of each burst window the share of its answers that were slow. */

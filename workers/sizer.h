@@ -29,6 +29,8 @@ struct sizer_view {
 /* `answered`: how many requests of the pool had their answer since the last sample. */
 void sizer_sample(struct sizer *sizer, const struct fleet_load *load, unsigned in_flight, unsigned tunnels,
                   uint64_t answered, uint64_t now_us);
+/* What was measured so far is another's measure: the next sample is the first. */
+void sizer_forget(struct sizer *sizer);
 /* True when it is time: a second has passed, or somebody waits. */
 bool sizer_is_due(const struct sizer *sizer, uint64_t now_us);
 /* The count is in memory.wanted. True when something changed: *record tells what. */

@@ -25,7 +25,6 @@ START_TEST(keys_that_are_not_known_suggest_the_nearest)
 {
     static const struct wrong rows[] = {
         {"thread: 2\n" POOL_A, "t.yaml:1:1: unknown key 'thread', did you mean 'threads'?\n"},
-        {"statsd: 127.0.0.1:9125\n" POOL_A, "t.yaml:1:1: unknown key 'statsd'\n"},
         {"pools:\n  a:\n    command: sh $SOCKET\n    wokers: 4\n",
          "t.yaml:4:5: pools.a: unknown key 'wokers', did you mean 'workers'?\n"},
         {POOL("affinity: off"), "t.yaml:1:34: pools.a: unknown key 'affinity'\n"},
@@ -381,6 +380,30 @@ START_TEST(everything_wrong_is_told_at_once)
 }
 END_TEST
 
+START_TEST(a_measure_by_statsd_needs_the_place_where_it_comes_in)
+{
+    static const struct wrong rows[] = {
+        {POOL("measure: statsd"),
+         "t.yaml:1:43: pools.a.measure: expected proxy, as there is no 'statsd' that "
+         "says where reports come in, got 'statsd'\n"},
+        {POOL("measure: graphite"),
+         "t.yaml:1:43: pools.a.measure: expected proxy or statsd, got 'graphite'\n"},
+        {"statsd: unix:/run/x\n" POOL_A,
+         "t.yaml:1:9: statsd: expected an address (IP:port or [v6]:port) or off, got 'unix:/run/x'\n"},
+        {"statsd: on\n" POOL_A,
+         "t.yaml:1:9: statsd: expected an address (IP:port or [v6]:port) or off, got 'on'\n"},
+    };
+    SAY(rows);
+    char *said = warnings_of("statsd: 0.0.0.0:9125\n" POOL("measure: statsd"));
+    ck_assert_ptr_nonnull(strstr(said, "t.yaml:1:9: warning: statsd: not on this machine alone"));
+    mem_free(said);
+    said = warnings_of("statsd: '[::1]:9125'\n" POOL_A);
+    ck_assert_ptr_null(strstr(said, "not on this machine alone"));
+    ck_assert_ptr_nonnull(strstr(said, "t.yaml:1:9: warning: statsd: changes nothing"));
+    mem_free(said);
+}
+END_TEST
+
 START_TEST(warnings_tell_what_will_bite)
 {
     quiet_environment();
@@ -447,5 +470,5 @@ UNIT_MAIN("config/validate", keys_that_are_not_known_suggest_the_nearest,
           addresses_are_addresses_and_nobody_elses, ranges_of_ports_need_room_and_do_not_overlap,
           routes_lead_to_pools_by_paths_that_can_match,
           what_the_environment_gave_is_told_with_where_it_came_from, everything_wrong_is_told_at_once,
-          warnings_tell_what_will_bite, workers_that_stay_root_beside_a_user_are_warned_of,
-          addresses_overlap_when_one_is_every_address)
+          a_measure_by_statsd_needs_the_place_where_it_comes_in, warnings_tell_what_will_bite,
+          workers_that_stay_root_beside_a_user_are_warned_of, addresses_overlap_when_one_is_every_address)

@@ -229,6 +229,63 @@ START_TEST(another_range_in_the_file_ends_scaling_by_hand)
 }
 END_TEST
 
+/* A fifth of a second in which so many requests end that took `ms` each, as the app reports it. */
+static void report(unsigned ended, unsigned ms)
+{
+    load.is_reported = true;
+    load.arrivals += ended;
+    load.ended += ended;
+    load.held_us += (uint64_t)ended * ms * MS;
+    load.is_live = ended > 0;
+    fleet_observe(world.fleet, &load, world.now_us + 200 * MS);
+    pass(200 * MS);
+}
+
+START_TEST(what_the_app_reports_is_its_load_by_the_mean_time)
+{
+    range(&world.file, 1, 9);
+    make_fleet();
+    for (int i = 0; i < 100; i++)
+        report(40, 100); /* 200 a second x 0.1 s = 20, and 2 x sqrt(20) */
+    ck_assert_uint_eq(fleet_wanted(world.fleet), 3);
+    for (int i = 0; i < 25; i++)
+        report(0, 0);
+    ck_assert_uint_eq(fleet_wanted(world.fleet), 3); /* for as long as idle */
+    for (int i = 0; i < 1000; i++)
+        report(0, 0);
+    ck_assert_uint_eq(fleet_wanted(world.fleet), 1);
+}
+END_TEST
+
+START_TEST(few_slow_requests_among_many_quick_ones_count_by_the_mean_and_not_by_the_percentile)
+{
+    range(&world.file, 1, 9);
+    make_fleet();
+    for (int i = 0; i < 300; i++) {
+        report(18, 10);
+        report(2, 500); /* 50 a second; mean 0.059 s, 95th percentile 0.5 s */
+    }
+    ck_assert_uint_eq(fleet_wanted(world.fleet), 1); /* the percentile's 50 x 0.5 = 25 would be 3 */
+}
+END_TEST
+
+START_TEST(another_measure_begins_anew)
+{
+    range(&world.file, 1, 9);
+    make_fleet();
+    for (int i = 0; i < 100; i++)
+        report(40, 100);
+    world.next_file = world.file;
+    world.next_file.pool.measure = MEASURE_STATSD;
+    world.next_file.config.pools = &world.next_file.pool;
+    fleet_adopt(world.fleet, &world.next_file.config, &world.next_file.pool);
+    load = (struct fleet_load){.is_reported = true, .arrivals = 1, .ended = 1, .held_us = 1};
+    for (int i = 0; i < 1000; i++)
+        report(0, 0);
+    ck_assert_uint_eq(fleet_wanted(world.fleet), 1);
+}
+END_TEST
+
 int main(void)
 {
     return RUN("workers/follow", set_up, a_range_starts_with_its_least,
@@ -240,5 +297,8 @@ int main(void)
                a_pool_of_a_fixed_size_can_be_told_to_follow_the_demand,
                a_pool_at_zero_rests_until_somebody_waits, a_dry_run_decides_and_keeps_the_most,
                no_more_than_the_last_two_hundred_decisions_are_kept,
-               another_range_in_the_file_ends_scaling_by_hand) != 0;
+               another_range_in_the_file_ends_scaling_by_hand,
+               what_the_app_reports_is_its_load_by_the_mean_time,
+               few_slow_requests_among_many_quick_ones_count_by_the_mean_and_not_by_the_percentile,
+               another_measure_begins_anew) != 0;
 }
