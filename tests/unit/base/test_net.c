@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -269,8 +270,30 @@ START_TEST(what_the_peer_has_not_taken_is_known)
 }
 END_TEST
 
+START_TEST(a_datagram_is_read_whole_and_an_empty_one_is_nothing)
+{
+    struct address address;
+    char bytes[256];
+
+    address_from_ip(&address, SLICE("127.0.0.1"), 0);
+    int receiver = net_bind_datagrams(&address, 1 << 20), sender;
+    ck_assert_int_ge(receiver, 0);
+    ck_assert_int_eq(net_local_address(receiver, &address), 0);
+    ck_assert_int_eq(net_bind_datagrams(&address, 1 << 20), -EADDRINUSE);
+    sender = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(net_read(receiver, bytes, sizeof bytes), -EAGAIN);
+    ck_assert_int_eq(sendto(sender, "", 0, 0, &address.any, address.size), 0);
+    ck_assert_int_eq(sendto(sender, "one\ntwo", 7, 0, &address.any, address.size), 7);
+    ck_assert_int_eq(net_read(receiver, bytes, sizeof bytes), 0);
+    ck_assert_int_eq(net_read(receiver, bytes, sizeof bytes), 7);
+    net_close(&sender);
+    net_close(&receiver);
+}
+END_TEST
+
 UNIT_MAIN("base/net", bytes_go_through_a_tcp_connection_both_ways, a_bound_port_that_does_not_listen_refuses,
           a_taken_port_is_told_and_reuseport_shares_it, both_families_may_have_the_same_port,
           a_dead_unix_socket_is_replaced_and_a_living_one_is_not, a_path_that_is_a_file_is_never_unlinked,
           descriptors_travel_with_a_datagram_and_come_close_on_exec,
-          a_datagram_that_does_not_fit_leaves_no_descriptor_behind, what_the_peer_has_not_taken_is_known)
+          a_datagram_that_does_not_fit_leaves_no_descriptor_behind, what_the_peer_has_not_taken_is_known,
+          a_datagram_is_read_whole_and_an_empty_one_is_nothing)

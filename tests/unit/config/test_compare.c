@@ -48,11 +48,13 @@ static char *fixed(const char *a, const char *b, unsigned errors)
 START_TEST(what_needs_a_restart_says_so)
 {
     quiet_environment();
-    char *text = fixed("control: /a/c\n" LAUNCHED(), "user: root\nadmin: off\ncontrol: /a/d\n" LAUNCHED(), 3);
+    char *text = fixed("control: /a/c\n" LAUNCHED(),
+                       "user: root\nadmin: off\ncontrol: /a/d\nstatsd: 127.0.0.1:9125\n" LAUNCHED(), 4);
     ck_assert_str_eq(
         text,
         "t.yaml: user: expected 'none', with which drover runs, got 'root' (needs a restart)\n"
         "t.yaml: admin: expected '127.0.0.1:9900', with which drover runs, got 'off' (needs a restart)\n"
+        "t.yaml: statsd: expected 'off', with which drover runs, got '127.0.0.1:9125' (needs a restart)\n"
         "t.yaml: control: expected '/a/c', with which drover runs, got '/a/d' (needs a restart)\n");
     mem_free(text);
     text = fixed("admin: localhost:9900\n" LAUNCHED(),
