@@ -31,6 +31,11 @@ void validate_measure(struct filling *filling)
             findings_error(
                 filling->findings, place_of(filling, pool, "measure"), key,
                 "expected proxy, as there is no 'statsd' that says where reports come in, got 'statsd'");
+        str_format(key, sizeof key, "pools.%s.workers", pool->name);
+        if (pool->measure == MEASURE_STATSD && pool->is_sized && pool->workers_min == 0)
+            findings_error(filling->findings, place_of(filling, pool, "workers"), key,
+                           "expected min to be at least 1, as nobody reports a request that finds no worker ("
+                           "'measure: statsd'), got 0");
     }
     if (config->statsd.size == 0)
         return;

@@ -117,7 +117,6 @@ routes:
 @scenario()
 def what_does_not_work_yet_is_an_unknown_key(stage):
     lines = check(stage, """\
-statsd: 127.0.0.1:9125
 listen:
   - {address: 127.0.0.1:8443, http2: on}
 pools:
@@ -128,7 +127,7 @@ pools:
     recycle: {requests: 100}
     memory: {worker: 100m}
 """)
-    for key in ("statsd", "http2", "affinity", "recycle", "memory"):
+    for key in ("http2", "affinity", "recycle", "memory"):
         assert any("unknown" in line and key in line for line in lines), (key, lines)
 
 

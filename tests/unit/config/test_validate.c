@@ -388,6 +388,10 @@ START_TEST(a_measure_by_statsd_needs_the_place_where_it_comes_in)
          "says where reports come in, got 'statsd'\n"},
         {POOL("measure: graphite"),
          "t.yaml:1:43: pools.a.measure: expected proxy or statsd, got 'graphite'\n"},
+        {"statsd: 127.0.0.1:9125\n" POOL("measure: statsd, workers: {min: 0, max: 2}"),
+         "t.yaml:2:51: pools.a.workers: expected min to be at least 1, as nobody reports a request that "
+         "finds "
+         "no worker ('measure: statsd'), got 0\n"},
         {"statsd: unix:/run/x\n" POOL_A,
          "t.yaml:1:9: statsd: expected an address (IP:port or [v6]:port) or off, got 'unix:/run/x'\n"},
         {"statsd: on\n" POOL_A,
