@@ -14,7 +14,6 @@
 #define WORKER_PAGE  "/health/worker/"
 #define DUMP_AS_TEXT (JSON_INDENT(2) | JSON_REAL_PRECISION(12))
 
-enum pool_health { POOL_HEALTHY, POOL_DEGRADED, POOL_DOWN, POOL_IDLE };
 static const char *const health_names[] = {
     [POOL_HEALTHY] = "healthy", [POOL_DEGRADED] = "degraded", [POOL_DOWN] = "down", [POOL_IDLE] = "idle"};
 
@@ -43,8 +42,7 @@ static int by_number(const void *a, const void *b)
     return left->index - right->index;
 }
 
-/* The pool's slots, by number. `into` has room for SLOTS_MAX. */
-static unsigned collect(const struct admin_source *source, const struct admin_pool *pool,
+unsigned report_collect(const struct admin_source *source, const struct admin_pool *pool,
                         struct report_slot *into)
 {
     unsigned count = 0;
@@ -66,14 +64,14 @@ static unsigned collect(const struct admin_source *source, const struct admin_po
 }
 
 /* A name that did not resolve yet has no server: it is missing all the same. */
-static unsigned wanted_of(const struct admin_pool *pool)
+unsigned report_wanted(const struct admin_pool *pool)
 {
     if (pool->fleet)
         return fleet_wanted(pool->fleet);
     return pool->server_count > pool->config->server_count ? pool->server_count : pool->config->server_count;
 }
 
-static unsigned count_ready(const struct report_slot *slots, unsigned count)
+unsigned report_ready(const struct report_slot *slots, unsigned count)
 {
     unsigned ready = 0;
 
@@ -82,22 +80,27 @@ static unsigned count_ready(const struct report_slot *slots, unsigned count)
     return ready;
 }
 
-static enum pool_health judge(const struct admin_pool *pool, unsigned ready)
+enum pool_health report_judge(const struct admin_pool *pool, unsigned ready)
 {
-    unsigned wanted = wanted_of(pool);
+    unsigned wanted = report_wanted(pool);
 
     if (ready == 0)
         return wanted == 0 || (pool->fleet && fleet_is_resting(pool->fleet)) ? POOL_IDLE : POOL_DOWN;
     return ready < wanted ? POOL_DEGRADED : POOL_HEALTHY;
 }
 
+const char *report_health_word(enum pool_health health)
+{
+    return health_names[health];
+}
+
 static enum pool_health pool_health(const struct admin_source *source, const struct admin_pool *pool)
 {
     struct report_slot *slots = mem_alloc(SLOTS_MAX * sizeof *slots);
-    unsigned ready = count_ready(slots, collect(source, pool, slots));
+    unsigned ready = report_ready(slots, report_collect(source, pool, slots));
 
     mem_free(slots);
-    return judge(pool, ready);
+    return report_judge(pool, ready);
 }
 
 /* Of the fleet, since this engine began. */
@@ -118,11 +121,11 @@ static json_t *pool_object(const struct admin_source *source, const struct admin
                            enum report_detail detail, enum pool_health *health)
 {
     struct report_slot *slots = mem_alloc(SLOTS_MAX * sizeof *slots);
-    unsigned count = collect(source, pool, slots), ready = count_ready(slots, count),
-             wanted = wanted_of(pool);
+    unsigned count = report_collect(source, pool, slots), ready = report_ready(slots, count),
+             wanted = report_wanted(pool);
     json_t *object = json_object(), *workers = json_array();
 
-    *health = judge(pool, ready);
+    *health = report_judge(pool, ready);
     json_object_set_new(object, "status", json_string(health_names[*health]));
     json_object_set_new(object, "wanted", json_integer(wanted));
     json_object_set_new(object, "ready", json_integer(ready));
@@ -146,7 +149,7 @@ static json_t *pool_object(const struct admin_source *source, const struct admin
     return object;
 }
 
-static unsigned client_connections(const struct slots *slots)
+unsigned report_connections(const struct slots *slots)
 {
     unsigned count = 0;
 
@@ -174,7 +177,7 @@ json_t *report_tree(const struct admin_source *source, enum report_detail detail
     json_object_set_new(
         tree, "uptime",
         json_real(now_us > source->started_us ? (double)((now_us - source->started_us) / 100000) / 10 : 0));
-    json_object_set_new(tree, "active_connections", json_integer(client_connections(source->slots)));
+    json_object_set_new(tree, "active_connections", json_integer(report_connections(source->slots)));
     json_object_set_new(tree, "pools", pools);
     *http_status = worst == POOL_DOWN ? 503 : 200;
     return tree;
@@ -193,7 +196,7 @@ static json_t *worker_page(const struct admin_source *source, const char *name, 
     json_t *object = NULL;
 
     for (unsigned pool = 0; pool < source->pool_count && !object; pool++) {
-        unsigned count = collect(source, &source->pools[pool], slots);
+        unsigned count = report_collect(source, &source->pools[pool], slots);
         for (unsigned i = 0; i < count && !object; i++) {
             if (strcmp(slots[i].slot->name, name) != 0)
                 continue;
@@ -217,6 +220,11 @@ static const char *why_not_ready(const struct admin_source *source)
             return NULL;
     }
     return "no pool has a healthy worker";
+}
+
+bool report_is_ready(const struct admin_source *source)
+{
+    return !why_not_ready(source);
 }
 
 static json_t *ready_page(const struct admin_source *source, unsigned *http_status)

@@ -21,13 +21,25 @@ json_t *status_tree(const struct admin_source *source, unsigned *http_status);
 json_t *decisions_tree(const struct admin_source *source);
 char *decisions_text(const struct admin_source *source, const char *pool);
 
-/* worker.c: a JSON object for one slot, for the control thread that owns its state. */
+/* report.c: the slots of a pool by number, what of them serves, and what that makes the pool. */
 struct report_slot {
     int index;
     const struct slot *slot;
     const struct backend *backend; /* NULL: not in the choice */
     bool is_fit;                   /* in the choice, as far as probes go */
 };
+enum pool_health { POOL_HEALTHY, POOL_DEGRADED, POOL_DOWN, POOL_IDLE, POOL_HEALTHS };
+/* `into` has room for SLOTS_MAX. */
+unsigned report_collect(const struct admin_source *source, const struct admin_pool *pool,
+                        struct report_slot *into);
+unsigned report_ready(const struct report_slot *slots, unsigned count);
+unsigned report_wanted(const struct admin_pool *pool);
+enum pool_health report_judge(const struct admin_pool *pool, unsigned ready);
+const char *report_health_word(enum pool_health health);
+unsigned report_connections(const struct slots *slots);  /* of clients, all engines */
+bool report_is_ready(const struct admin_source *source); /* /health/ready says 200 */
+
+/* worker.c: a JSON object for one slot, for the control thread that owns its state. */
 const char *report_slot_status(const struct report_slot *at);
 json_t *report_slot_object(const struct admin_source *source, const struct report_slot *at,
                            enum report_detail detail);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "admin/metrics.h"
 #include "base/buffer.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -26,6 +27,7 @@
 #define PATIENCE_MS      10000        /* for a head, and for an answer to be taken */
 #define LINGER_MS        1000
 #define ACCEPT_AGAIN_MS  200
+#define JSON             "application/json"
 
 struct web {
     struct loop *loop;
@@ -86,6 +88,12 @@ static bool is_ip(struct slice host)
     return address_from_ip(&ignored, host, 1);
 }
 
+static bool is_loopback(const struct address *address)
+{
+    return address->any.sa_family == AF_INET ? ntohl(address->v4.sin_addr.s_addr) >> 24 == 127
+                                             : IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr);
+}
+
 bool web_host_is_ours(struct slice host, const struct address *admin)
 {
     struct slice name = authority_host(host);
@@ -95,20 +103,24 @@ bool web_host_is_ours(struct slice host, const struct address *admin)
         return true;
     if (is_ip(name) || slice_equal_nocase(name, SLICE("localhost")))
         return true;
+    /* The name of a container or a neighbour, as monitors there use it: no page of the internet is called so, and
+     * whoever is near enough to make the name up reaches this address anyway. */
+    if (!memchr(name.at, '.', name.size) && !is_loopback(admin))
+        return true;
     address_print_ip(admin, ours);
     return slice_equal_nocase(name, slice_of(ours));
 }
 
 static void respond(struct web_connection *connection, const struct head *head, unsigned status,
-                    const char *body)
+                    const char *type, const char *body)
 {
     struct slice reason = status_reason(status), date = http_date(clock_wall_us());
     bool goes_on = head && head->keep_alive && head->framing == FRAMING_NONE;
 
     buffer_print(&connection->out,
-                 "HTTP/1.1 %u %.*s\r\nDate: %.*s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+                 "HTTP/1.1 %u %.*s\r\nDate: %.*s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
                  "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s%s\r\n",
-                 status, (int)reason.size, reason.at, (int)date.size, date.at, strlen(body),
+                 status, (int)reason.size, reason.at, (int)date.size, date.at, type, strlen(body),
                  status == 405 ? "Allow: GET, HEAD\r\n" : "", goes_on ? "" : "Connection: close\r\n");
     if (!head || head->method != METHOD_HEAD)
         buffer_append(&connection->out, body, strlen(body));
@@ -120,7 +132,17 @@ static void respond_error(struct web_connection *connection, const struct head *
 {
     char *body = mem_print("{\"error\": \"%s\"}\n", why);
 
-    respond(connection, head, status, body);
+    respond(connection, head, status, JSON, body);
+    mem_free(body);
+}
+
+static void respond_metrics(struct web_connection *connection, const struct head *head)
+{
+    const struct field *accept = head_find(head, FIELD_ACCEPT);
+    enum metrics_format format = metrics_format_of(accept ? accept->value : SLICE(""));
+    char *body = metrics_page(connection->web->source, format);
+
+    respond(connection, head, 200, metrics_content_type(format), body);
     mem_free(body);
 }
 
@@ -132,16 +154,20 @@ static void respond_page(struct web_connection *connection, const struct head *h
     char text[PATH_MOST], *body = NULL;
     unsigned status = 404;
 
+    if (slice_equal(path, SLICE("/metrics"))) {
+        respond_metrics(connection, head);
+        return;
+    }
     if (path.size < sizeof text) {
         str_format(text, sizeof text, "%.*s", (int)path.size, path.at);
         body = report_page(connection->web->source, text, false, &status);
     }
     if (body)
-        respond(connection, head, status, body);
+        respond(connection, head, status, JSON, body);
     else
         respond_error(connection, head, 404,
                       "no such page; there are /health/worker, /health/worker/NAME, /health/live, "
-                      "/health/ready and /api/status");
+                      "/health/ready, /metrics and /api/status");
     mem_free(body);
 }
 

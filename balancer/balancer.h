@@ -170,6 +170,7 @@ enum outcome {
 /* Once for each place. Ejects, ends an ejection, lets the next trial go; counts the slot's `requests` and
  * `fails`. */
 void pool_outcome(struct pool *pool, struct place *place, enum outcome outcome, uint64_t now_us);
+uint64_t pool_ejections(const struct pool *pool); /* ever, a failed trial counts as another */
 
 /* The retry budget: a fifth of the last ten seconds' requests, at least 20. */
 /* on that loop's thread; loop < LOOPS_MAX */

@@ -52,6 +52,7 @@ static void eject(const struct pool *pool, struct backend *backend, uint64_t now
 {
     atomic_store(&backend->fails, 0);
     atomic_fetch_add(&backend->ejections, 1);
+    atomic_fetch_add(&pool->shared->ejected, 1);
     atomic_store(&backend->needs_probe, backend->is_worker);
     atomic_store(&backend->ejected_for_ms, pool->config->fail_timeout);
     atomic_store(&backend->ejected_until_us, now_us + pool->config->fail_timeout * UINT64_C(1000));
@@ -100,6 +101,11 @@ static void on_trial(const struct pool *pool, struct backend *backend, enum outc
         log_info("%s (%s): answered its trial: no longer ejected", backend->name, backend->authority);
     }
     trial_end(backend);
+}
+
+uint64_t pool_ejections(const struct pool *pool)
+{
+    return atomic_load(&pool->shared->ejected);
 }
 
 void pool_outcome(struct pool *pool, struct place *place, enum outcome outcome, uint64_t now_us)

@@ -50,6 +50,7 @@ struct pool_shared {
     bool newest_first;
     void (*on_wait)(void *owner); /* somebody joined the queue; with the mutex held */
     void *on_wait_owner;
+    _Atomic uint64_t ejected; /* backends, ever */
 
     struct budget budget;
 };

@@ -89,6 +89,7 @@ struct engine_column {
 
 struct slots {
     struct engine_column engines[ENGINES_MAX];
+    _Alignas(64) _Atomic uint32_t engine_starts; /* ever; written by the keeper */
     /* 0: nobody claims; else since when and who (slots.c) */
     _Alignas(64) _Atomic uint64_t claiming;
     _Alignas(64) _Atomic uint64_t counts[SLOTS_MAX];

@@ -50,10 +50,8 @@ void histogram_merge(struct histogram *into, const struct histogram *from)
 
 uint64_t histogram_quantile(const struct histogram *histogram, double quantile)
 {
-    uint64_t total = 0, seen = 0;
+    uint64_t total = histogram_all(histogram), seen = 0;
 
-    for (unsigned i = 0; i < HISTOGRAM_CELLS; i++)
-        total += atomic_load_explicit(&histogram->cells[i], memory_order_relaxed);
     if (total == 0)
         return 0;
     uint64_t wanted = (uint64_t)(quantile * (double)total + 0.999999);
@@ -67,4 +65,26 @@ uint64_t histogram_quantile(const struct histogram *histogram, double quantile)
             return upper_edge(i);
     }
     return upper_edge(HISTOGRAM_CELLS - 1);
+}
+
+uint64_t histogram_all(const struct histogram *histogram)
+{
+    uint64_t all = 0;
+
+    for (unsigned i = 0; i < HISTOGRAM_CELLS; i++)
+        all += atomic_load_explicit(&histogram->cells[i], memory_order_relaxed);
+    return all;
+}
+
+uint64_t histogram_up_to(const struct histogram *histogram, uint64_t value)
+{
+    unsigned last = cell_of(value);
+    uint64_t below = last > 0 ? upper_edge(last - 1) : 0, width = upper_edge(last) - below, sum = 0;
+
+    for (unsigned i = 0; i < last; i++)
+        sum += atomic_load_explicit(&histogram->cells[i], memory_order_relaxed);
+    uint64_t here = atomic_load_explicit(&histogram->cells[last], memory_order_relaxed);
+    if (width <= 1 || value >= upper_edge(last))
+        return sum + here;
+    return sum + (uint64_t)((double)here * (double)(value - below) / (double)width);
 }

@@ -19,5 +19,8 @@ void histogram_add(struct histogram *histogram, uint64_t value);
 void histogram_merge(struct histogram *into, const struct histogram *from);
 /* The upper edge of the cell where the quantile lies; 0 when empty. */
 uint64_t histogram_quantile(const struct histogram *histogram, double quantile);
+/* How many values are at most `value`; of those in the same cell as it, the share that an even spread has. */
+uint64_t histogram_up_to(const struct histogram *histogram, uint64_t value);
+uint64_t histogram_all(const struct histogram *histogram); /* how many there are in all cells */
 
 #endif

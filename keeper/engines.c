@@ -148,6 +148,7 @@ bool engines_start(struct keeper *keeper, bool is_replacement)
     *engine = (struct engine){
         .keeper = keeper, .column = engine->column, .pid = pid, .orders = ends[0], .started_ms = clock_ms()};
     atomic_store(&keeper->slots->engines[engine->column].pid, pid);
+    atomic_fetch_add(&keeper->slots->engine_starts, 1);
     log_info("engine started, process %d", (int)pid);
     return true;
 }

@@ -45,8 +45,8 @@ struct exposed_page {
 struct exposed_page *exposed_page_new(const char *path, unsigned status, struct slice body);
 void exposed_page_unref(struct exposed_page **page);
 
-/* Counts of one loop: written by it alone, read by anybody. One name here is all a new counter
- * needs. (The formatter would indent each row deeper than the one before.) */
+/* Counts of one loop: written by it alone, read by anybody. A new counter needs a name here, and a row in
+ * admin/metrics_traffic.c and docs/metrics.md. (The formatter would indent each row deeper than the one before.) */
 /* clang-format off */
 #define PROXY_COUNTERS(X) \
     X(connections_accepted) X(connections_refused) X(requests) X(responses_1xx) X(responses_2xx) \

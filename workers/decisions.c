@@ -58,6 +58,18 @@ void decisions_free(struct decisions *decisions)
     *decisions = (struct decisions){0};
 }
 
+static void count(struct decisions *decisions, const struct fleet_decision *decision)
+{
+    decisions->counters.decisions[decision->kind]++;
+    for (unsigned i = 0; i < DECISION_TALLIES; i++) {
+        struct fleet_tally *tally = &decisions->tallies[i];
+        if (tally->count > 0 && (tally->kind != decision->kind || strcmp(tally->why, decision->why) != 0))
+            continue;
+        *tally = (struct fleet_tally){decision->kind, decision->why, tally->count + 1};
+        return;
+    }
+}
+
 void decisions_add(struct decisions *decisions, const char *pool, const struct fleet_decision *decision)
 {
     char text[FLEET_DECISION_TEXT];
@@ -67,7 +79,7 @@ void decisions_add(struct decisions *decisions, const char *pool, const struct f
     struct fleet_decision *kept = &decisions->kept[decisions->count++ % FLEET_DECISIONS];
     *kept = *decision;
     kept->wall_us = clock_wall_us();
-    decisions->counters.decisions[decision->kind]++;
+    count(decisions, kept);
     fleet_decision_text(kept, pool, text, sizeof text);
     log_info("%s", text);
 }
@@ -92,6 +104,13 @@ const struct fleet_decision *fleet_decision_at(const struct fleet *fleet, unsign
     unsigned kept = decisions->count < FLEET_DECISIONS ? decisions->count : FLEET_DECISIONS;
 
     return index < kept ? &decisions->kept[(decisions->count - kept + index) % FLEET_DECISIONS] : NULL;
+}
+
+const struct fleet_tally *fleet_tally_at(const struct fleet *fleet, unsigned index)
+{
+    const struct fleet_tally *tally = index < DECISION_TALLIES ? &fleet->decisions.tallies[index] : NULL;
+
+    return tally && tally->count > 0 ? tally : NULL;
 }
 
 const struct fleet_counters *fleet_counters(const struct fleet *fleet)

@@ -6,10 +6,13 @@
 
 #include "workers/fleet.h"
 
+#define DECISION_TALLIES 48 /* more than there are pairs of a kind and a reason */
+
 struct decisions {
     struct fleet_decision *kept; /* a ring of FLEET_DECISIONS; NULL before the first */
     unsigned count;              /* ever */
     struct fleet_counters counters;
+    struct fleet_tally tallies[DECISION_TALLIES];
 };
 
 void decisions_free(struct decisions *decisions);

@@ -61,6 +61,13 @@ struct fleet_counters {
     uint64_t decisions[DECISION_KINDS];
 };
 
+/* How often this was decided, ever, of this engine. */
+struct fleet_tally {
+    enum fleet_decision_kind kind;
+    const char *why;
+    uint64_t count;
+};
+
 struct fleet_callbacks {
     /* The set of healthy workers changed: make the next pool of fleet_backends and publish it. Always the
      * last call of whatever happened: an empty fleet may be freed here. */
@@ -119,6 +126,8 @@ void fleet_observe(struct fleet *fleet, const struct fleet_load *load, uint64_t 
 const struct fleet_decision *fleet_decision_at(const struct fleet *fleet, unsigned index);
 void fleet_decision_text(const struct fleet_decision *decision, const char *pool, char *into, size_t size);
 const struct fleet_counters *fleet_counters(const struct fleet *fleet);
+/* The decisions by kind and reason: NULL when there is no such row. */
+const struct fleet_tally *fleet_tally_at(const struct fleet *fleet, unsigned index);
 
 /* What the world tells it. */
 void fleet_worker_ready(struct fleet *fleet, int slot, uint32_t generation);

@@ -28,6 +28,8 @@ struct fleet {
     unsigned decision_count;
     struct fleet_decision decisions[3];
     struct fleet_counters counters;
+    unsigned tally_count;
+    struct fleet_tally tallies[3];
 };
 struct proxy {
     struct proxy_counters counters;
@@ -63,6 +65,10 @@ void fleet_decision_text(const struct fleet_decision *decision, const char *pool
 const char *fleet_decision_kind_word(enum fleet_decision_kind kind)
 {
     return kind == DECISION_SIZE ? "size" : "recycle";
+}
+const struct fleet_tally *fleet_tally_at(const struct fleet *fleet, unsigned index)
+{
+    return index < fleet->tally_count ? &fleet->tallies[index] : NULL;
 }
 const struct fleet_counters *fleet_counters(const struct fleet *fleet)
 {

@@ -80,6 +80,22 @@ START_TEST(pages_are_json_and_never_kept_by_caches)
 }
 END_TEST
 
+START_TEST(metrics_come_in_the_format_that_is_asked_for)
+{
+    open_admin();
+    const char *got = ask_until(REQUEST("/metrics"), "process_max_fds ");
+    ck_assert_int_eq(strncmp(got, "HTTP/1.1 200 OK\r\n", 17), 0);
+    ck_assert_ptr_nonnull(strstr(got, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+    ck_assert_ptr_nonnull(strstr(got, "\ndrover_worker_up{pool=\"web\",worker=\"web.1\"} 1\n"));
+    got =
+        ask_until("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: application/openmetrics-text\r\n\r\n",
+                  "# EOF\n");
+    ck_assert_ptr_nonnull(
+        strstr(got, "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"));
+    close_admin();
+}
+END_TEST
+
 START_TEST(the_status_of_the_pool_is_the_status_of_the_answer)
 {
     open_admin();
@@ -158,6 +174,18 @@ START_TEST(hosts_of_ours_are_literals_localhost_and_none)
 }
 END_TEST
 
+START_TEST(on_an_address_that_others_reach_a_name_of_the_neighbourhood_is_ours_too)
+{
+    CHECK(address_from_ip(&address, SLICE("0.0.0.0"), 9900));
+    ck_assert(web_host_is_ours(SLICE("drover:9900"), &address));
+    ck_assert(!web_host_is_ours(SLICE("drover.evil.example:9900"), &address));
+    CHECK(address_from_ip(&address, SLICE("::1"), 9900));
+    ck_assert(!web_host_is_ours(SLICE("drover:9900"), &address));
+    CHECK(address_from_ip(&address, SLICE("::"), 9900));
+    ck_assert(web_host_is_ours(SLICE("drover"), &address));
+}
+END_TEST
+
 START_TEST(rubbish_is_told_off_and_cut)
 {
     open_admin();
@@ -225,9 +253,11 @@ START_TEST(closing_with_open_connections_leaves_nothing)
 }
 END_TEST
 
-UNIT_MAIN("admin/web", pages_are_json_and_never_kept_by_caches,
+UNIT_MAIN("admin/web", pages_are_json_and_never_kept_by_caches, metrics_come_in_the_format_that_is_asked_for,
           the_status_of_the_pool_is_the_status_of_the_answer, a_connection_is_kept_and_takes_several_at_once,
           head_has_no_body, only_get_and_head, a_foreign_host_reads_nothing,
-          hosts_of_ours_are_literals_localhost_and_none, rubbish_is_told_off_and_cut,
-          a_head_without_an_end_is_refused, a_client_that_leaves_in_the_middle_is_forgotten,
-          the_longest_idle_connection_makes_room, closing_with_open_connections_leaves_nothing)
+          hosts_of_ours_are_literals_localhost_and_none,
+          on_an_address_that_others_reach_a_name_of_the_neighbourhood_is_ours_too,
+          rubbish_is_told_off_and_cut, a_head_without_an_end_is_refused,
+          a_client_that_leaves_in_the_middle_is_forgotten, the_longest_idle_connection_makes_room,
+          closing_with_open_connections_leaves_nothing)

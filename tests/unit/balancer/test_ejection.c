@@ -148,6 +148,7 @@ START_TEST(a_trial_that_fails_ejects_once_more_and_is_counted)
     ck_assert_uint_eq(atomic_load(&fixture.backends[0]->ejections), 1);
     end_one(&fixture, 1, OUTCOME_FAILED, T0 + 12 * SECOND);
     ck_assert_uint_eq(atomic_load(&fixture.backends[0]->ejections), 2);
+    ck_assert_uint_eq(pool_ejections(fixture.pool), 2);
     ck_assert(!is_given(&fixture, T0 + 22 * SECOND - 1));
     ck_assert(is_given(&fixture, T0 + 22 * SECOND));
     fixture_fini(&fixture);

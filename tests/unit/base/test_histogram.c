@@ -32,6 +32,25 @@ START_TEST(huge_values_go_to_the_last_cell)
 }
 END_TEST
 
+START_TEST(what_is_up_to_a_value_is_counted_and_a_cell_in_the_middle_is_shared_out)
+{
+    for (uint64_t value = 0; value < 100000; value++)
+        histogram_add(&histogram, value);
+    ck_assert_uint_eq(histogram_all(&histogram), 100000);
+    for (uint64_t value = 0; value < 8; value++)
+        ck_assert_uint_eq(histogram_up_to(&histogram, value), value + 1);
+    uint64_t before = 0;
+    for (uint64_t value = 8; value < 90000; value += 7) {
+        uint64_t count = histogram_up_to(&histogram, value);
+        ck_assert_uint_ge(count, before);
+        ck_assert_uint_le(count, value + 2);
+        ck_assert_uint_ge(count + 2, value);
+        before = count;
+    }
+    ck_assert_uint_eq(histogram_up_to(&histogram, UINT64_MAX), 100000);
+}
+END_TEST
+
 START_TEST(quantiles_are_ranks)
 {
     for (unsigned i = 1; i <= 100; i++)
@@ -57,4 +76,6 @@ START_TEST(merged_ones_count_together)
 END_TEST
 
 UNIT_MAIN("base/histogram", an_empty_one_answers_zero, no_value_is_more_than_an_eighth_off,
-          huge_values_go_to_the_last_cell, quantiles_are_ranks, merged_ones_count_together)
+          huge_values_go_to_the_last_cell,
+          what_is_up_to_a_value_is_counted_and_a_cell_in_the_middle_is_shared_out, quantiles_are_ranks,
+          merged_ones_count_together)

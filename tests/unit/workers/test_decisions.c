@@ -82,8 +82,33 @@ START_TEST(starts_and_ends_are_counted)
 }
 END_TEST
 
+START_TEST(they_are_counted_by_kind_and_reason)
+{
+    static const struct fleet_tally wanted[] = {{DECISION_SIZE, "by hand", 5},
+                                                {DECISION_RETIRE, "too many", 1},
+                                                {DECISION_SIZE, "by hand: as the file says", 1}};
+
+    ck_assert_ptr_null(fleet_tally_at(world.fleet, 0));
+    for (unsigned i = 0; i < 2; i++) {
+        fleet_scale(world.fleet, 5, 5);
+        fleet_scale(world.fleet, 5, 5);
+    }
+    fleet_scale(world.fleet, 4, 4);
+    fleet_scale_clear(world.fleet);
+    for (unsigned i = 0; i < 3; i++) {
+        const struct fleet_tally *tally = fleet_tally_at(world.fleet, i);
+        ck_assert_ptr_nonnull(tally);
+        ck_assert_int_eq(tally->kind, wanted[i].kind);
+        ck_assert_str_eq(tally->why, wanted[i].why);
+        ck_assert_uint_eq(tally->count, wanted[i].count);
+    }
+    ck_assert_ptr_null(fleet_tally_at(world.fleet, 3));
+}
+END_TEST
+
 int main(void)
 {
     return RUN("workers/decisions", set_up_healthy, who_goes_is_kept_with_what_it_held,
-               an_ejection_is_kept_once_and_the_second_in_a_row_replaces, starts_and_ends_are_counted) != 0;
+               an_ejection_is_kept_once_and_the_second_in_a_row_replaces, starts_and_ends_are_counted,
+               they_are_counted_by_kind_and_reason) != 0;
 }
