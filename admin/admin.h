@@ -47,6 +47,10 @@ struct admin_callbacks {
     /* size: "6" or "file" */
     void (*on_scale)(void *owner, struct admin_request *request, const char *pool, const char *size);
     void (*on_drain)(void *owner, struct admin_request *request, const char *worker);
+    /* Answered at once: it goes on by itself. */
+    void (*on_restart)(void *owner, struct admin_request *request, const char *pool, bool surge);
+    /* Answered when the rollouts of that pool (NULL: of all) are over. */
+    void (*on_wait)(void *owner, struct admin_request *request, const char *pool);
     void (*on_reload)(void *owner, struct admin_request *request);
     void (*on_stop)(void *owner, struct admin_request *request);
 };

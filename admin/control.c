@@ -7,6 +7,7 @@
 #include "admin/control.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -178,6 +179,27 @@ static void on_drain(struct control_connection *connection, const json_t *comman
         control->callbacks->on_drain(control->owner, await_answer(connection), worker);
 }
 
+static void on_restart(struct control_connection *connection, const json_t *command)
+{
+    const struct control *control = connection->control;
+    const char *pool = word_of(connection, command, "pool");
+    bool surge = !json_is_false(json_object_get(command, "surge"));
+
+    if (pool)
+        control->callbacks->on_restart(control->owner, await_answer(connection), pool, surge);
+}
+
+/* As long as it takes, unless the client leaves. */
+static void on_wait(struct control_connection *connection, const json_t *command)
+{
+    const struct control *control = connection->control;
+    const char *pool = json_string_value(json_object_get(command, "pool"));
+    struct admin_request *request = await_answer(connection);
+
+    deadline_stop(&connection->deadline);
+    control->callbacks->on_wait(control->owner, request, pool);
+}
+
 static void on_reload(struct control_connection *connection, const json_t *command)
 {
     const struct control *control = connection->control;
@@ -198,8 +220,8 @@ static const struct {
     const char *name;
     void (*run)(struct control_connection *connection, const json_t *command);
 } handlers[] = {
-    {"status", on_status}, {"scale", on_scale},   {"why", on_why},
-    {"drain", on_drain},   {"reload", on_reload}, {"stop", on_stop},
+    {"status", on_status},   {"scale", on_scale}, {"why", on_why},       {"drain", on_drain},
+    {"restart", on_restart}, {"wait", on_wait},   {"reload", on_reload}, {"stop", on_stop},
 };
 
 static void run(struct control_connection *connection, const json_t *command)
@@ -274,15 +296,24 @@ static void on_going(struct task *task)
     write_answer(container_of(task, struct control_connection, going));
 }
 
+/* Closed, not only at its end of writing: who pipes a line in may have said all he wanted. */
+static bool client_is_gone(int fd)
+{
+    struct pollfd one = {.fd = fd};
+
+    return poll(&one, 1, 0) > 0 && (one.revents & (POLLHUP | POLLERR));
+}
+
 static void on_event(int fd, short what, void *argument)
 {
     struct control_connection *connection = tagged(argument, TAG);
-    (void)fd;
 
     if (connection->state == READING_LINE && (what & (EV_READ | EV_CLOSED)))
         read_line(connection);
     else if (connection->state == WRITING_ANSWER)
         write_answer(connection);
+    else if (connection->state == AWAITING_ANSWER && client_is_gone(fd))
+        drop(connection);
 }
 
 static void on_due(void *argument)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The commands that tell a running drover something, or ask it: scale, why, drain, reload, stop. */
+ * The commands that tell a running drover something, or ask it: scale, why, drain, restart, reload,
+ * stop. */
 #include <stdio.h>
 
 #include "base/net.h"
@@ -35,9 +36,40 @@ int command_drain(const struct command_line *line)
                            ANSWER_MS, NULL);
 }
 
+/* Gives the order and waits until it is done by all that it concerns: who leaves (Ctrl-C) does not stop it. Takes both
+ * references. */
+static int order_and_wait(const struct command_line *line, json_t *order, unsigned timeout_ms,
+                          const char *done, json_t *wait)
+{
+    struct control_target target;
+    int status = EXIT_WRONG_USE;
+
+    if (control_target_find(&target, line)) {
+        status = control_tell(target.path, order, timeout_ms, done);
+        (void)fflush(stdout);
+        if (status == EXIT_GOOD && !line->no_wait)
+            status = control_await(target.path, wait);
+    }
+    json_decref(order);
+    json_decref(wait);
+    control_target_fini(&target);
+    return status;
+}
+
+int command_restart(const struct command_line *line)
+{
+    const char *pool = line->arguments[0];
+    json_t *order =
+        json_pack("{s:s, s:s, s:b}", "command", "restart", "pool", pool, "surge", (int)!line->no_surge);
+
+    return order_and_wait(line, order, ANSWER_MS, NULL,
+                          json_pack("{s:s, s:s}", "command", "wait", "pool", pool));
+}
+
 int command_reload(const struct command_line *line)
 {
-    return control_command(line, json_pack("{s:s}", "command", "reload"), RELOAD_MS, "reloaded");
+    return order_and_wait(line, json_pack("{s:s}", "command", "reload"), RELOAD_MS, "reloaded",
+                          json_pack("{s:s}", "command", "wait"));
 }
 
 static int stop_and_wait(const struct control_target *target)

@@ -120,6 +120,10 @@ static char *take_one_option(struct command_line *line, struct words *words, con
         line->json = true;
     else if (strcmp(word, "--print") == 0)
         line->print = true;
+    else if (strcmp(word, "--no-surge") == 0)
+        line->no_surge = true;
+    else if (strcmp(word, "--no-wait") == 0)
+        line->no_wait = true;
     else if (!take_option(words, "-c", "--config", &line->file, &error) &&
              !take_option(words, "-l", "--listen", &line->listen, &error) &&
              !take_option(words, "-w", "--workers", &line->workers, &error))
@@ -172,6 +176,10 @@ static char *check_options(const struct command_line *line)
         return mem_print("--json is for `drover status`");
     if (line->print && strcmp(line->command, "check") != 0)
         return mem_print("--print is for `drover check`");
+    if (line->no_surge && strcmp(line->command, "restart") != 0)
+        return mem_print("--no-surge is for `drover restart`");
+    if (line->no_wait && strcmp(line->command, "restart") != 0 && strcmp(line->command, "reload") != 0)
+        return mem_print("--no-wait is for `drover restart` and `drover reload`");
     if (!line->has_own_command && (line->listen || line->workers))
         return mem_print("%s goes with `-- COMMAND`; with a file, set `%s:` there",
                          line->listen ? "-l" : "-w", line->listen ? "listen" : "workers");

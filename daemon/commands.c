@@ -33,6 +33,7 @@ const struct command commands[] = {
     {"scale", "POOL SIZE", "run SIZE workers: N, MIN-MAX (by demand) or 'file'", command_scale},
     {"why", "[POOL]", "the last decisions on how many workers, and which", command_why},
     {"drain", "WORKER", "retire a worker (web.3) gently, a new one takes over", command_drain},
+    {"restart", "POOL", "new processes one by one (--no-surge: old ones first)", command_restart},
     {"reload", "", "read the file again; exit 1 when it is wrong, and why", command_reload},
     {"stop", "", "finish what is under way, then end", command_stop},
     {"demo-worker", "[ADDRESS]", "a small app to try drover with", command_demo_worker},
@@ -61,8 +62,7 @@ char *commands_help(const struct command *table)
     buffer_print(&page, "\n"
                         "  -c FILE     instead of ./drover.yaml, then /etc/drover/drover.yaml\n"
                         "  -l ADDRESS  listen there instead of 0.0.0.0:8000\n"
-                        "  -w WORKERS  N instead of one; auto: by the CPUs that may be used;\n"
-                        "              MIN-MAX: as many as the demand needs\n\n"
+                        "  -w WORKERS  N instead of 1; auto: by the CPUs; MIN-MAX: by the demand\n\n"
                         "Signals: TERM, INT stop, again: at once; HUP reload; USR1 reopen logs.\n"
                         "Exit: 0 good, 1 failed, 2 wrong use or configuration, 3 drover is not running.\n");
     char *text = slice_dup(buffer_slice(&page));

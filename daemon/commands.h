@@ -13,6 +13,7 @@ int command_status(const struct command_line *line);
 int command_scale(const struct command_line *line);
 int command_why(const struct command_line *line);
 int command_drain(const struct command_line *line);
+int command_restart(const struct command_line *line);
 int command_reload(const struct command_line *line);
 int command_stop(const struct command_line *line);
 int command_manual(const struct command_line *line);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the control socket asks for: scale, drain, reload, stop. Control thread. */
+ * What the control socket asks for: scale, drain, restart, reload, stop. Control thread. */
 #include <stdlib.h>
 
+#include "base/buffer.h"
 #include "base/mem.h"
 #include "daemon/engine.h"
 
@@ -11,6 +12,13 @@
 struct waiting_reload {
     struct list node;
     uint64_t reference;
+    struct admin_request *request;
+};
+
+/* Who waits for the end of the rollouts of one pool, or ("") of all. */
+struct waiting_rollout {
+    struct list node;
+    char pool[64];
     struct admin_request *request;
 };
 
@@ -76,6 +84,98 @@ static void on_drain(void *owner, struct admin_request *request, const char *wor
     mem_free(pool);
 }
 
+static void on_restart(void *owner, struct admin_request *request, const char *pool, bool surge)
+{
+    struct part *part = parts_find(owner, pool);
+
+    if (!part || !part->config) {
+        reply(request, false, "no pool is named '%s'", pool);
+    } else if (!part->fleet) {
+        reply(request, false, "%s: its servers are not ours: only a pool with a command can be restarted",
+              pool);
+    } else {
+        fleet_restart(part->fleet, surge);
+        reply(request, true, "%s: its workers are replaced one by one, %s", pool,
+              surge ? "the new one first" : "the old one first");
+    }
+}
+
+/* Is it over, and what came of it? */
+static bool tell_rollout(struct part *part, struct buffer *page, bool *is_good)
+{
+    const char *text;
+
+    switch (part->fleet ? fleet_rollout(part->fleet, &text) : ROLLOUT_NONE) {
+    case ROLLOUT_NONE: return true;
+    case ROLLOUT_GOING: return false;
+    case ROLLOUT_FROZEN: *is_good = false; break;
+    case ROLLOUT_DONE: break;
+    }
+    buffer_print(page, "%s%s: %s", buffer_size(page) > 0 ? "\n" : "", part->name, text);
+    return true;
+}
+
+/* False: it is not over. */
+static bool answer_waiting(struct engine *engine, struct waiting_rollout *waiting)
+{
+    struct buffer page = {0};
+    bool is_over = true, is_good = true;
+
+    for (unsigned i = 0; i < engine->part_count && is_over; i++) {
+        struct part *part = engine->parts[i];
+        if (!waiting->pool[0] || strcmp(part->name, waiting->pool) == 0)
+            is_over = tell_rollout(part, &page, &is_good);
+    }
+    if (is_over) {
+        char *text = buffer_size(&page) > 0 ? slice_dup(buffer_slice(&page)) : NULL;
+        admin_reply(waiting->request, is_good, text);
+        mem_free(text);
+        list_remove(&waiting->node);
+        mem_free(waiting);
+    }
+    buffer_release(&page);
+    return is_over;
+}
+
+static void on_wait(void *owner, struct admin_request *request, const char *pool)
+{
+    struct engine *engine = owner;
+    struct part *part = pool ? parts_find(engine, pool) : NULL;
+
+    if (pool && (!part || !part->config)) {
+        reply(request, false, "no pool is named '%s'", pool);
+        return;
+    }
+    struct waiting_rollout *waiting = mem_zero(sizeof *waiting);
+    waiting->request = request;
+    str_format(waiting->pool, sizeof waiting->pool, "%s", pool ? pool : "");
+    list_push_back(&engine->rollout_waiting, &waiting->node);
+    (void)answer_waiting(engine, waiting);
+}
+
+void commands_tick(struct engine *engine)
+{
+    list_each_safe (node, next, &engine->rollout_waiting)
+        (void)answer_waiting(engine, list_entry(node, struct waiting_rollout, node));
+}
+
+/* Their connections are gone already. */
+void commands_close(struct engine *engine)
+{
+    list_each_safe (node, next, &engine->rollout_waiting) {
+        struct waiting_rollout *waiting = list_entry(node, struct waiting_rollout, node);
+        list_remove(node);
+        admin_reply(waiting->request, false, NULL);
+        mem_free(waiting);
+    }
+    list_each_safe (node, next, &engine->reload_waiting) {
+        struct waiting_reload *waiting = list_entry(node, struct waiting_reload, node);
+        list_remove(node);
+        admin_reply(waiting->request, false, NULL);
+        mem_free(waiting);
+    }
+}
+
 static void on_reload(void *owner, struct admin_request *request)
 {
     struct engine *engine = owner;
@@ -112,6 +212,8 @@ static void on_stop(void *owner, struct admin_request *request)
 const struct admin_callbacks commands_in = {
     .on_scale = on_scale,
     .on_drain = on_drain,
+    .on_restart = on_restart,
+    .on_wait = on_wait,
     .on_reload = on_reload,
     .on_stop = on_stop,
 };

@@ -20,20 +20,23 @@
 #define READ_ROOM  (16u << 10)
 #define AGAIN_MS   50 /* between two looks at a thing that gives no event */
 
+#define AWAIT_TRIES  100 /* so many engines may end meanwhile */
+#define AWAIT_ASK_MS 10000
+
 static int say(int status, const char *path, const char *what)
 {
     fprintf(stderr, "drover: %s: %s\n", path, what);
     return status;
 }
 
-/* Waits for `events` until due_ms. False: the time is over. */
+/* Waits for `events` until due_ms (UINT64_MAX: for ever). False: the time is over. */
 static bool wait_for(int fd, short events, uint64_t due_ms)
 {
     struct pollfd one = {.fd = fd, .events = events};
 
     for (;;) {
         uint64_t now_ms = clock_ms(), left = due_ms > now_ms ? due_ms - now_ms : 0;
-        int ready = poll(&one, 1, left > INT32_MAX ? INT32_MAX : (int)left);
+        int ready = poll(&one, 1, due_ms == UINT64_MAX ? -1 : left > INT32_MAX ? INT32_MAX : (int)left);
         if (ready > 0)
             return true;
         if (ready == 0 || errno != EINTR)
@@ -169,18 +172,45 @@ static int show(json_t *reply, const char *done)
     return good ? EXIT_GOOD : EXIT_FAILED;
 }
 
+int control_tell(const char *path, json_t *request, unsigned timeout_ms, const char *done)
+{
+    json_t *reply;
+    int status = control_ask(path, request, timeout_ms, &reply, NULL);
+
+    if (status == EXIT_GOOD)
+        status = show(reply, done);
+    json_decref(reply);
+    return status;
+}
+
+int control_await(const char *path, json_t *request)
+{
+    const char *why = "";
+
+    for (unsigned i = 0; i < AWAIT_TRIES; i++) {
+        uint64_t due_ms = clock_ms() + AWAIT_ASK_MS;
+        int fd = connect_within(path, due_ms);
+        if (fd < 0)
+            return tell_connect_error(path, fd);
+        json_t *reply = send_line(fd, request, due_ms) ? receive_line(fd, UINT64_MAX, &why) : NULL;
+        net_close(&fd);
+        if (reply) {
+            int status = show(reply, NULL);
+            json_decref(reply);
+            return status;
+        }
+        poll(NULL, 0, AGAIN_MS); /* the keeper starts another engine */
+    }
+    return say(EXIT_FAILED, path, why);
+}
+
 int control_command(const struct command_line *line, json_t *request, unsigned timeout_ms, const char *done)
 {
     struct control_target target;
-    json_t *reply = NULL;
     int status = EXIT_WRONG_USE;
 
-    if (control_target_find(&target, line)) {
-        status = control_ask(target.path, request, timeout_ms, &reply, NULL);
-        if (status == EXIT_GOOD)
-            status = show(reply, done);
-    }
-    json_decref(reply);
+    if (control_target_find(&target, line))
+        status = control_tell(target.path, request, timeout_ms, done);
     json_decref(request);
     control_target_fini(&target);
     return status;

@@ -29,6 +29,10 @@ int control_ask(const char *path, json_t *request, unsigned timeout_ms, json_t *
 /* The same for the commands: shows the answer's text, on stderr when it is a refusal. `done`, where it is given, is
  * the word for success: any other text beside a success is a warning. Takes the reference to `request`. */
 int control_command(const struct command_line *line, json_t *request, unsigned timeout_ms, const char *done);
+/* The same without the search for the drover, and without giving back `request`. */
+int control_tell(const char *path, json_t *request, unsigned timeout_ms, const char *done);
+/* For a question whose answer may take as long as it likes: asked again when the engine that had it ends. */
+int control_await(const char *path, json_t *request);
 /* Waits for the end of the process, or without a pidfd until nobody listens at `path`. */
 bool control_wait_gone(const char *path, int keeper, unsigned timeout_ms);
 

@@ -18,6 +18,8 @@ struct command_line {
     const char *workers; /* -w */
     bool json;           /* --json */
     bool print;          /* check --print */
+    bool no_surge;       /* restart --no-surge */
+    bool no_wait;        /* restart, reload --no-wait */
     char **arguments;    /* after the command's name; for run: after `--` */
     unsigned argument_count;
     bool has_own_command; /* there was a `--` */

@@ -184,6 +184,7 @@ static void on_tick(void *argument)
 {
     parts_tick(argument);
     readiness_tick(argument);
+    commands_tick(argument);
 }
 
 static void on_second(void *argument)
@@ -217,6 +218,7 @@ static void engine_init(struct engine *engine, const struct engine_start *start)
     list_init(&engine->leaving);
     list_init(&engine->checks);
     list_init(&engine->reload_waiting);
+    list_init(&engine->rollout_waiting);
     engine->loop = loop_new("control");
     engine->resolver = resolver_new(engine->loop);
     engine->source = (struct admin_source){
@@ -227,6 +229,7 @@ static void engine_init(struct engine *engine, const struct engine_start *start)
 static void engine_fini(struct engine *engine)
 {
     admin_close(&engine->admin);
+    commands_close(engine);
     ticker_stop(&engine->beat);
     ticker_stop(&engine->tick);
     ticker_stop(&engine->second);

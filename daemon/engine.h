@@ -66,7 +66,8 @@ struct engine {
     struct admin *admin;
     struct admin_source source;
     struct admin_pool *source_pools;
-    struct list reload_waiting; /* `drover reload` commands */
+    struct list reload_waiting;  /* `drover reload` commands */
+    struct list rollout_waiting; /* who waits for the end of rollouts */
     uint64_t next_reference;
     struct watch orders;
     struct watch statsd;
@@ -111,6 +112,8 @@ void statsd_close(struct engine *engine);
 /* commands_in.c: the control socket's commands */
 extern const struct admin_callbacks commands_in;
 void commands_reloaded(struct engine *engine, uint64_t reference, bool accepted, const char *report);
+void commands_tick(struct engine *engine); /* several times a second */
+void commands_close(struct engine *engine);
 
 /* reload.c */
 void reload_validate(struct engine *engine, int fd);

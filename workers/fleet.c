@@ -26,7 +26,6 @@
 
 #define FLEET_TAG        0x464c4545u
 #define MEASURE_EVERY_US 500000u /* one process at a time */
-#define EJECTIONS_MAX    2       /* in a row: then the worker is replaced */
 
 struct worker *fleet_worker_at(const struct fleet *fleet, int index)
 {
@@ -37,15 +36,14 @@ struct worker *fleet_worker_at(const struct fleet *fleet, int index)
     return NULL;
 }
 
-/* The worker whose present process is that one: what comes late about another is nobody's. */
-static struct worker *find_process(const struct fleet *fleet, int index, uint32_t generation)
+struct worker *fleet_worker_of(const struct fleet *fleet, int index, uint32_t generation)
 {
     struct worker *worker = fleet_worker_at(fleet, index);
 
     return worker && worker->is_running && worker->generation == generation ? worker : NULL;
 }
 
-static struct worker *find_number(const struct fleet *fleet, unsigned number)
+struct worker *fleet_worker_numbered(const struct fleet *fleet, unsigned number)
 {
     for (unsigned i = 0; i < fleet->count; i++) {
         if (fleet->workers[i]->slot->number == number)
@@ -79,7 +77,7 @@ struct worker *fleet_add_worker(struct fleet *fleet)
 {
     unsigned number = 1;
 
-    while (find_number(fleet, number))
+    while (fleet_worker_numbered(fleet, number))
         number++;
     int index = slots_claim(fleet->slots, fleet->pool->name, number, true);
     if (index < 0) {
@@ -119,7 +117,7 @@ static bool goes_anyway(const struct worker *worker)
 {
     const struct fleet *fleet = worker->fleet;
 
-    return worker->fate == FATE_UNTIL_REPLACED ||
+    return worker->fate == FATE_UNTIL_REPLACED || worker->fate == FATE_UNTIL_RENEWED ||
            (fleet->pool->first_port > 0 && worker->slot->number > 2 * fleet_most(fleet));
 }
 
@@ -251,9 +249,11 @@ static void adopt_workers(struct fleet *fleet)
     else if (replacement)
         worker_set_fate(replacement, FATE_STAYS);
     for (unsigned i = 0; i < fleet->count; i++) {
-        if (fleet->workers[i]->fate == FATE_UNTIL_REPLACED && !fleet->workers[i]->is_running)
+        enum fate fate = fleet->workers[i]->fate;
+        if ((fate == FATE_UNTIL_REPLACED || fate == FATE_UNTIL_RENEWED) && !fleet->workers[i]->is_running)
             rollout_on_gone(fleet->workers[i]);
     }
+    rollout_resume(fleet);
     unsigned present = count_staying(fleet);
     by_hand_resume(fleet);
     if (present > 0)
@@ -314,7 +314,7 @@ void fleet_adopt(struct fleet *fleet, struct config *config, const struct pool_c
     fleet->config = config_ref(config);
     fleet->pool = pool;
     fleet->is_abandoned = fleet->was_empty_told = false;
-    rollout_plan(fleet);
+    replace_outdated(fleet);
     config_unref(&old);
     fleet_settle(fleet);
 }
@@ -343,23 +343,6 @@ const struct pool_config *fleet_config(const struct fleet *fleet)
     return fleet->pool;
 }
 
-bool fleet_drain(struct fleet *fleet, unsigned number)
-{
-    struct worker *worker = find_number(fleet, number);
-
-    if (!worker)
-        return false;
-    fleet_decide(fleet, DECISION_REPLACE, worker->slot->name, "by hand", "drained; another takes its place");
-    if (worker->state == WORKER_HEALTHY && worker_counts(worker)) {
-        worker_set_fate(worker, FATE_UNTIL_REPLACED);
-        worker->is_replaced_asked = true;
-    } else {
-        worker_retire(worker); /* it serves nobody */
-    }
-    fleet_settle(fleet);
-    return true;
-}
-
 struct backend *const *fleet_backends(const struct fleet *fleet, unsigned *count)
 {
     *count = fleet->member_count;
@@ -375,19 +358,19 @@ bool fleet_worker_is_unfit(const struct fleet *fleet, int slot)
 
 void fleet_worker_ready(struct fleet *fleet, int slot, uint32_t generation)
 {
-    struct worker *worker = find_process(fleet, slot, generation);
+    struct worker *worker = fleet_worker_of(fleet, slot, generation);
 
     if (!worker || worker->state != WORKER_STARTING)
         return;
     worker_on_ready(worker);
-    if (worker->fate == FATE_REPLACES)
+    if (worker->fate == FATE_REPLACES || worker->fate == FATE_RENEWS)
         rollout_on_ready(worker);
     fleet_settle(fleet);
 }
 
 static void set_fitness(struct fleet *fleet, int slot, uint32_t generation, bool is_unfit, const char *why)
 {
-    struct worker *worker = find_process(fleet, slot, generation);
+    struct worker *worker = fleet_worker_of(fleet, slot, generation);
 
     if (!worker || worker->state != WORKER_HEALTHY || worker->is_unfit == is_unfit)
         return;
@@ -407,39 +390,6 @@ void fleet_worker_unfit(struct fleet *fleet, int slot, uint32_t generation, cons
 void fleet_worker_fit(struct fleet *fleet, int slot, uint32_t generation)
 {
     set_fitness(fleet, slot, generation, false, NULL);
-}
-
-static void note_ejection(struct worker *worker, unsigned in_a_row)
-{
-    const struct pool_config *pool = worker->fleet->pool;
-
-    if (in_a_row > worker->ejections_seen)
-        fleet_decide(worker->fleet, DECISION_EJECTION, worker->slot->name, "failures",
-                     "%u. time in a row; at most %u failures within %u ms; %llu failures and %llu requests "
-                     "in its slot so far",
-                     in_a_row, pool->max_fails, pool->fail_timeout,
-                     (unsigned long long)atomic_load(&worker->slot->fails),
-                     (unsigned long long)atomic_load(&worker->slot->requests));
-    worker->ejections_seen = in_a_row;
-}
-
-bool fleet_worker_ejected(struct fleet *fleet, int slot, uint32_t generation, unsigned in_a_row)
-{
-    struct worker *worker = find_process(fleet, slot, generation);
-
-    if (!worker || worker->state != WORKER_HEALTHY)
-        return false;
-    note_ejection(worker, in_a_row);
-    if (in_a_row < EJECTIONS_MAX)
-        return false;
-    if (worker->fate != FATE_STAYS)
-        return true;
-    fleet_decide(fleet, DECISION_REPLACE, worker->slot->name, "ejected again", "ejected %u times in a row",
-                 in_a_row);
-    worker_set_fate(worker, FATE_UNTIL_REPLACED);
-    worker->is_replaced_asked = true;
-    fleet_settle(fleet);
-    return true;
 }
 
 void fleet_on_started(struct fleet *fleet, int slot, uint32_t generation, pid_t pid)
@@ -464,7 +414,7 @@ void fleet_on_start_failed(struct fleet *fleet, int slot, int error)
 
 void fleet_on_exited(struct fleet *fleet, int slot, uint32_t generation, int status)
 {
-    struct worker *worker = find_process(fleet, slot, generation);
+    struct worker *worker = fleet_worker_of(fleet, slot, generation);
 
     if (!worker)
         return;

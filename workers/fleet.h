@@ -111,6 +111,14 @@ bool fleet_is_overridden(const struct fleet *fleet); /* by `drover scale` */
  * the demand. */
 void fleet_scale(struct fleet *fleet, unsigned min, unsigned max);
 void fleet_scale_clear(struct fleet *fleet);
+/* Replaces all of the pool's processes, one by one; what is under way begins anew. `surge`: the new one is ready before
+ * the old one leaves; else the old one goes first and the pool is never more than one short. When a new one does not
+ * become ready, no other is replaced and the old ones go on. */
+void fleet_restart(struct fleet *fleet, bool surge);
+/* What became of the last round through the pool, by fleet_restart or fleet_adopt (NONE when that had nobody to
+ * replace). *text says it when it is over: borrowed until the next call. */
+enum fleet_rollout { ROLLOUT_NONE, ROLLOUT_GOING, ROLLOUT_DONE, ROLLOUT_FROZEN };
+enum fleet_rollout fleet_rollout(const struct fleet *fleet, const char **text);
 /* Starts another worker in its place, then retires this one. False: no such worker. */
 bool fleet_drain(struct fleet *fleet, unsigned number);
 /* The healthy ones, by slot number: borrowed until the next change. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The fleet's parts, for the files that make it up: fleet.c (how many), rollout.c (which are replaced),
- * worker.c (one life). */
+ * The fleet's parts, for the files that make it up: fleet.c (present and wanted), follow.c and by_hand.c (how
+ * many), replace.c (who is to be replaced), rollout.c (how), decisions.c (what is kept of it), worker.c (one
+ * life). */
 #ifndef DROVER_WORKERS_FLEET_INTERNAL_H
 #define DROVER_WORKERS_FLEET_INTERNAL_H
 
@@ -17,6 +18,8 @@ enum fate {
     FATE_GOES = 1,           /* leaves the choice, drains, is stopped, and its slot is free */
     FATE_UNTIL_REPLACED = 2, /* goes when another one is ready in its place */
     FATE_REPLACES = 3,       /* came for one of those; counts as one of the pool from when it is ready */
+    FATE_UNTIL_RENEWED = 4,  /* when it is its turn: drained and stopped, and another starts in its slot */
+    FATE_RENEWS = 5,         /* it is its turn: until the next process in the slot is ready */
 };
 
 /* One slot of the pool that is in use, and the process in it. Owned by the fleet. */
@@ -45,6 +48,14 @@ struct worker {
     const struct pool_config *made_as;
 };
 
+/* The last round through all of the pool. */
+struct rollout {
+    enum fleet_rollout phase;
+    uint64_t since_us;
+    unsigned done;
+    char text[300]; /* what came of it */
+};
+
 struct fleet {
     uint32_t tag;
     struct config *config;
@@ -66,6 +77,7 @@ struct fleet {
     bool table_full_told;
     unsigned failed_replacements; /* in a row */
     uint64_t replace_after_us;    /* no other is tried before */
+    struct rollout rollout;
 
     struct worker **workers; /* by slot number */
     unsigned count;
@@ -89,17 +101,26 @@ void worker_on_start_failed(struct worker *worker, int error);
 void worker_on_ready(struct worker *worker);
 void worker_on_exited(struct worker *worker, int status);
 void worker_retire(struct worker *worker); /* out of the choice, drained, stopped */
+void worker_renew(
+    struct worker *worker); /* the same, then another process in its slot, proven (FATE_RENEWS) */
 void worker_tick(struct worker *worker, uint64_t now_us);
 bool worker_is_member(const struct worker *worker); /* requests may go there */
 bool worker_is_over(const struct worker *worker);   /* gone, and nothing is held in its slot */
 bool worker_counts(const struct worker *worker);    /* as one of the wanted */
 
-/* rollout.c: one is replaced at a time, the new one is ready before the old one leaves. */
-void rollout_plan(struct fleet *fleet); /* the configuration is another: who has to be replaced? */
-void rollout_step(struct fleet *fleet); /* starts the next replacement when it is time */
-void rollout_on_ready(struct worker *replacement);
-/* Nobody is replaced any more; the old ones go on. */
-void rollout_on_failed(struct worker *replacement, const char *why);
+/* replace.c: who is to be replaced. */
+void replace_later(struct worker *worker);  /* for another reason than the configuration */
+void replace_outdated(struct fleet *fleet); /* the configuration is another */
+
+/* rollout.c: one is replaced at a time. */
+bool rollout_is_quiet(const struct fleet *fleet);         /* nobody is to be replaced */
+void rollout_begin(struct fleet *fleet, const char *why); /* a round through all that are marked */
+void rollout_resume(struct fleet *fleet);                 /* what an engine before this one began */
+void rollout_forget(struct fleet *fleet);                 /* what came of the last one, unless it goes on */
+void rollout_step(struct fleet *fleet);                   /* the next one when it is time */
+void rollout_on_ready(struct worker *worker);             /* one that replaces or renews */
+/* One of those did not become ready: nobody is replaced any more; the old ones go on. */
+void rollout_on_failed(struct worker *worker, const char *why);
 /* One that was to be replaced died: who came for it takes its place. */
 void rollout_on_gone(struct worker *worker);
 void rollout_cancel(struct worker *worker); /* nobody needs to come for it any more */
@@ -117,6 +138,9 @@ void by_hand_end(struct fleet *fleet);
 /* fleet.c */
 void fleet_settle(struct fleet *fleet); /* the last act of whatever happened: present follows wanted */
 struct worker *fleet_worker_at(const struct fleet *fleet, int index);
+/* The worker whose present process is that one: what comes late about another is nobody's. */
+struct worker *fleet_worker_of(const struct fleet *fleet, int index, uint32_t generation);
+struct worker *fleet_worker_numbered(const struct fleet *fleet, unsigned number);
 /* In the lowest free number; NULL when the table is full. */
 struct worker *fleet_add_worker(struct fleet *fleet);
 

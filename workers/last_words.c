@@ -42,13 +42,33 @@ static size_t begin_of_last(struct slice text, unsigned lines)
     return at;
 }
 
+static struct slice copy_output(const struct slot *slot, char copy[SLOT_OUTPUT_MAX])
+{
+    uint32_t size = atomic_load_explicit(&slot->output_size, memory_order_acquire);
+    struct slice text = {copy, size < SLOT_OUTPUT_MAX ? size : SLOT_OUTPUT_MAX};
+
+    memcpy(copy, slot->output, text.size);
+    return text;
+}
+
+void output_last_line(const struct slot *slot, char *into, size_t room)
+{
+    char copy[SLOT_OUTPUT_MAX];
+    struct slice text = copy_output(slot, copy);
+
+    while (text.size > 0 && strchr(" \t\r\n", text.at[text.size - 1]))
+        text.size--;
+    size_t at = text.size;
+    while (at > 0 && text.at[at - 1] != '\n')
+        at--;
+    str_format(into, room, "%.*s", (int)(text.size - at), text.at + at);
+}
+
 void output_log_last(const struct slot *slot)
 {
     char copy[SLOT_OUTPUT_MAX];
-    uint32_t size = atomic_load_explicit(&slot->output_size, memory_order_acquire);
-    struct slice text = {copy, size < sizeof copy ? size : sizeof copy};
+    struct slice text = copy_output(slot, copy);
 
-    memcpy(copy, slot->output, text.size);
     if (text.size == 0) {
         log_warning("%s: it wrote nothing", slot->name);
         return;

@@ -14,6 +14,8 @@
 /* "exited with status 1", "killed by SIGSEGV (core dumped)", "killed by SIGKILL: perhaps out of memory?"
  * (when it was not we who killed it). Returns its size. `status` as waitpid gives it. */
 size_t exit_describe(char *into, size_t room, int status, bool was_ours);
+/* The last line of the slot's output that says something, or "". */
+void output_last_line(const struct slot *slot, char *into, size_t room);
 /* Logs the last lines of the slot's output, at most LAST_LINES_MAX. */
 void output_log_last(const struct slot *slot);
 

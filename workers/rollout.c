@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
- * Replacing workers: one at a time in a pool, the new one is ready before the old one leaves. For a
- * changed configuration (all of the pool), for `drover drain`, for a worker that was ejected twice. A
- * worker and its replacement are in different slots: with four wanted, web.2's replacement is web.5, and
- * the next one takes the 2. Control thread. */
+ * Replacing workers, one at a time in a pool. Control thread.
+ *
+ *     until replaced   another is started beside it and ready (FATE_REPLACES), then the old one is drained. They
+ *                      are in different slots: with four wanted, web.2's replacement is web.5, and the next one
+ *                      takes the 2
+ *     until renewed    without room beside it: when all others serve it is drained and stopped, then another is
+ *                      started in its own slot (FATE_RENEWS): the pool is never more than one short
+ *
+ * When one that came does not become ready, nobody else is replaced and the old ones go on. A rollout is a round
+ * through all of the pool, for `drover restart` or a changed configuration; who asks is in replace.c. The fates
+ * are in the slots, so that the next engine goes on with it. */
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "workers/fleet_internal.h"
+#include "workers/last_words.h"
 
 /* All processes of a pool, those that drain included, are at most so many times the wanted before another
  * replacement starts. */
@@ -37,59 +45,101 @@ void rollout_cancel(struct worker *worker)
         worker_retire(replacement);
 }
 
-static bool is_outdated(const struct worker *worker)
+bool rollout_is_quiet(const struct fleet *fleet)
 {
-    return !worker->made_as || !config_same_worker(worker->made_as, worker->fleet->pool);
+    return !find_fate(fleet, FATE_UNTIL_REPLACED) && !find_fate(fleet, FATE_REPLACES) &&
+           !find_fate(fleet, FATE_UNTIL_RENEWED) && !find_fate(fleet, FATE_RENEWS);
 }
 
-static void plan_one(struct worker *worker)
+/* --- a round through all --- */
+
+static unsigned count_due(const struct fleet *fleet)
 {
-    if (worker->fate == FATE_GOES)
-        return;
-    if (!is_outdated(worker)) {
-        worker_set_origin(worker); /* lets the old configuration go */
-        if (worker->fate == FATE_UNTIL_REPLACED && !worker->is_replaced_asked) {
-            rollout_cancel(worker);
-            worker_set_fate(worker, FATE_STAYS);
-        }
-        return;
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < fleet->count; i++) {
+        enum fate fate = fleet->workers[i]->fate;
+        count += fate == FATE_UNTIL_REPLACED || fate == FATE_UNTIL_RENEWED || fate == FATE_RENEWS;
     }
-    switch (worker->state) {
-    case WORKER_HEALTHY: worker_set_fate(worker, FATE_UNTIL_REPLACED); break;
-    case WORKER_STARTING: /* serves nobody yet: another one is started at once */
-        worker_retire(worker);
-        break;
-    case WORKER_BACKOFF: /* what made it fail may be mended */
-        atomic_store(&worker->slot->crashes, 0);
-        worker->due_us = worker->since_us;
-        break;
-    case WORKER_ABSENT:
-    case WORKER_DRAINING:
-    case WORKER_STOPPING: break;
-    }
+    return count;
 }
 
-void rollout_plan(struct fleet *fleet)
+void rollout_begin(struct fleet *fleet, const char *why)
 {
-    unsigned outdated = 0;
+    unsigned count = count_due(fleet);
 
+    fleet->rollout = (struct rollout){.phase = ROLLOUT_GOING, .since_us = clock_us()};
     fleet->failed_replacements = 0; /* what made them fail may be mended */
     fleet->replace_after_us = 0;
-    for (unsigned i = 0; i < fleet->count; i++) {
-        plan_one(fleet->workers[i]);
-        outdated += fleet->workers[i]->fate == FATE_UNTIL_REPLACED;
-    }
-    if (outdated > 0)
-        log_info("%s: %u workers are to be replaced, one by one", fleet->pool->name, outdated);
+    if (count > 0)
+        fleet_decide(fleet, DECISION_ROLLOUT, NULL, why, "%u workers are to be replaced, one by one", count);
 }
 
-void rollout_step(struct fleet *fleet)
+void rollout_resume(struct fleet *fleet)
+{
+    if (!rollout_is_quiet(fleet))
+        fleet->rollout = (struct rollout){.phase = ROLLOUT_GOING, .since_us = clock_us()};
+}
+
+void rollout_forget(struct fleet *fleet)
+{
+    if (rollout_is_quiet(fleet))
+        fleet->rollout.phase = ROLLOUT_NONE;
+}
+
+enum fleet_rollout fleet_rollout(const struct fleet *fleet, const char **text)
+{
+    *text = fleet->rollout.text;
+    return fleet->rollout.phase;
+}
+
+static void note_end(struct fleet *fleet)
+{
+    struct rollout *rollout = &fleet->rollout;
+
+    if (rollout->phase != ROLLOUT_GOING || !rollout_is_quiet(fleet))
+        return;
+    rollout->phase = ROLLOUT_DONE;
+    if (rollout->done == 0) {
+        str_format(rollout->text, sizeof rollout->text, "no worker had to be replaced");
+        return;
+    }
+    str_format(rollout->text, sizeof rollout->text, "%u workers were replaced in %.1f s", rollout->done,
+               (double)(clock_us() - rollout->since_us) / 1e6);
+    fleet_decide(fleet, DECISION_ROLLOUT, NULL, "done", "%s", rollout->text);
+}
+
+/* Nobody is replaced any more; the old ones go on. */
+static void freeze(struct fleet *fleet, const char *worker, const char *why)
+{
+    struct rollout *rollout = &fleet->rollout;
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < fleet->count; i++) {
+        enum fate fate = fleet->workers[i]->fate;
+        if (fate == FATE_UNTIL_REPLACED || fate == FATE_UNTIL_RENEWED) {
+            worker_set_fate(fleet->workers[i], FATE_STAYS);
+            kept++;
+        }
+    }
+    if (kept > 0)
+        log_error("%s: no worker is replaced any more: %s %s; %u go on as they are", fleet->pool->name,
+                  worker, why, kept);
+    if (rollout->phase != ROLLOUT_GOING)
+        return;
+    rollout->phase = ROLLOUT_FROZEN;
+    str_format(rollout->text, sizeof rollout->text, "stopped after %u: %s %s; %u go on as they are",
+               rollout->done, worker, why, kept);
+    fleet_decide(fleet, DECISION_ROLLOUT, NULL, "frozen", "%s", rollout->text);
+}
+
+/* --- one of them --- */
+
+static void start_replacement(struct fleet *fleet, const struct worker *old)
 {
     unsigned wanted = fleet_wanted(fleet);
-    struct worker *old = find_fate(fleet, FATE_UNTIL_REPLACED);
 
-    if (!old || find_fate(fleet, FATE_REPLACES) || clock_us() < fleet->replace_after_us ||
-        fleet->count + 1 > MOST_TIMES_WANTED * (wanted ? wanted : 1))
+    if (fleet->count + 1 > MOST_TIMES_WANTED * (wanted ? wanted : 1))
         return;
     struct worker *replacement = fleet_add_worker(fleet);
     if (!replacement)
@@ -100,46 +150,87 @@ void rollout_step(struct fleet *fleet)
     worker_start(replacement);
 }
 
-void rollout_on_ready(struct worker *replacement)
+/* Whose going costs nothing, else anyone while all others serve. */
+static struct worker *choose_to_renew(struct fleet *fleet)
 {
-    struct worker *old = fleet_worker_at(replacement->fleet, replacement->replaces);
+    struct worker *missing = NULL, *next = NULL;
+
+    for (unsigned i = 0; i < fleet->count; i++) {
+        struct worker *worker = fleet->workers[i];
+        if (!worker_counts(worker))
+            continue;
+        if (worker->fate == FATE_UNTIL_RENEWED && (!next || !worker_is_member(worker)))
+            next = worker;
+        if (!worker_is_member(worker))
+            missing = worker;
+    }
+    if (!next || !missing || !worker_is_member(next))
+        return next;
+    if (missing->state == WORKER_BACKOFF && atomic_load(&missing->slot->crashes) > 0)
+        freeze(fleet, missing->slot->name, "ends again and again, and no other can be spared");
+    else if (missing->is_unfit)
+        freeze(fleet, missing->slot->name, "is not fit, and no other can be spared");
+    return NULL;
+}
+
+void rollout_step(struct fleet *fleet)
+{
+    const struct worker *old = find_fate(fleet, FATE_UNTIL_REPLACED);
+
+    note_end(fleet);
+    if (find_fate(fleet, FATE_REPLACES) || find_fate(fleet, FATE_RENEWS) ||
+        clock_us() < fleet->replace_after_us)
+        return;
+    if (old) {
+        start_replacement(fleet, old);
+        return;
+    }
+    struct worker *next = choose_to_renew(fleet);
+    if (next)
+        worker_renew(next);
+    note_end(fleet); /* of one that is frozen nothing may be left */
+}
+
+void rollout_on_ready(struct worker *worker)
+{
+    struct fleet *fleet = worker->fleet;
+    struct worker *old = worker->replaces >= 0 ? fleet_worker_at(fleet, worker->replaces) : NULL;
 
     /* The old one is in no set of members from now on, but it takes what comes until the next tick: the
      * set that the loops look at may still be the one without the new worker. First its fate: an engine
-     * that came now finds one worker too few, not an override of one more. */
-    if (old && old->fate == FATE_UNTIL_REPLACED)
+     * that came now finds one worker too few, not one too many. */
+    if (old && old->fate == FATE_UNTIL_REPLACED) {
+        log_info("%s: takes the place of %s", worker->slot->name, old->slot->name);
         worker_set_fate(old, FATE_GOES);
-    worker_set_fate(replacement, FATE_STAYS);
-    replacement->fleet->failed_replacements = 0;
+    }
+    worker_set_fate(worker, FATE_STAYS);
+    fleet->failed_replacements = 0;
+    fleet->rollout.done++;
 }
 
-void rollout_on_failed(struct worker *replacement, const char *why)
+void rollout_on_failed(struct worker *worker, const char *why)
 {
-    struct fleet *fleet = replacement->fleet;
+    struct fleet *fleet = worker->fleet;
     const struct pool_config *pool = fleet->pool;
-    unsigned kept = 0;
+    char words[160], last[100];
 
     /* Somebody may ask for the same again at once: a worker that is ejected again and again. */
     fleet->replace_after_us =
         clock_us() + 1000u * (uint64_t)backoff_ms(++fleet->failed_replacements, pool->start_backoff,
                                                   pool->start_backoff_max, random_u32());
-    worker_set_fate(replacement, FATE_GOES);
-    for (unsigned i = 0; i < fleet->count; i++) {
-        if (fleet->workers[i]->fate == FATE_UNTIL_REPLACED) {
-            worker_set_fate(fleet->workers[i], FATE_STAYS);
-            kept++;
-        }
-    }
-    if (kept > 0)
-        log_error("%s: no worker is replaced any more: %s %s; %u go on as they are", pool->name,
-                  replacement->slot->name, why, kept);
+    worker_set_fate(worker, worker->fate == FATE_REPLACES ? FATE_GOES : FATE_STAYS);
+    output_last_line(worker->slot, last, sizeof last);
+    str_format(words, sizeof words, "%s%s%s%s", why, last[0] ? " (its last line: " : "", last,
+               last[0] ? ")" : "");
+    freeze(fleet, worker->slot->name, words);
 }
 
 void rollout_on_gone(struct worker *worker)
 {
     struct worker *replacement = find_replacement_of(worker);
 
-    worker_set_fate(worker, replacement ? FATE_GOES : FATE_STAYS);
+    /* Either way it is still to be proven that the next process becomes ready. */
+    worker_set_fate(worker, replacement ? FATE_GOES : FATE_RENEWS);
     if (replacement)
-        worker_set_fate(replacement, FATE_STAYS);
+        worker_set_fate(replacement, FATE_RENEWS);
 }

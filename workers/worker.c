@@ -38,7 +38,7 @@ static const struct {
     [WORKER_STARTING] = {"starting",
                          TO(WORKER_HEALTHY) | TO(WORKER_STOPPING) | TO(WORKER_BACKOFF) | TO(WORKER_ABSENT)},
     [WORKER_HEALTHY] = {"healthy", TO(WORKER_DRAINING) | TO(WORKER_BACKOFF) | TO(WORKER_ABSENT)},
-    [WORKER_DRAINING] = {"draining", TO(WORKER_STOPPING) | TO(WORKER_ABSENT)},
+    [WORKER_DRAINING] = {"draining", TO(WORKER_STOPPING) | TO(WORKER_BACKOFF) | TO(WORKER_ABSENT)},
     [WORKER_STOPPING] = {"stopping", TO(WORKER_BACKOFF) | TO(WORKER_ABSENT)},
     [WORKER_BACKOFF] = {"backoff", TO(WORKER_STARTING) | TO(WORKER_ABSENT)},
 };
@@ -119,7 +119,7 @@ void worker_free(struct worker **worker)
 void worker_set_fate(struct worker *worker, enum fate fate)
 {
     worker->fate = fate;
-    if (fate != FATE_UNTIL_REPLACED)
+    if (fate != FATE_UNTIL_REPLACED && fate != FATE_UNTIL_RENEWED)
         worker->is_replaced_asked = false;
     if (fate != FATE_REPLACES)
         worker->replaces = -1;
@@ -238,17 +238,27 @@ static void wait_for_restart(struct worker *worker, bool was_long_healthy)
         worker_start(worker);
 }
 
+/* Its old process has gone as it was told. */
+static void start_anew(struct worker *worker)
+{
+    atomic_store(&worker->slot->crashes, 0);
+    enter(worker, WORKER_BACKOFF);
+    worker_start(worker);
+}
+
 /* Its process is no more. */
 static void bury(struct worker *worker, bool was_long_healthy)
 {
-    if (worker->fate == FATE_REPLACES)
+    if (worker->fate == FATE_REPLACES || (worker->fate == FATE_RENEWS && worker->state == WORKER_STARTING))
         rollout_on_failed(worker, "ended before it was ready");
-    if (worker->fate == FATE_UNTIL_REPLACED)
+    if (worker->fate == FATE_UNTIL_REPLACED || worker->fate == FATE_UNTIL_RENEWED)
         rollout_on_gone(worker);
     if (worker->fleet->is_frozen)
         worker_set_fate(worker, FATE_GOES);
     if (worker->fate == FATE_GOES)
         enter(worker, WORKER_ABSENT);
+    else if (worker->fate == FATE_RENEWS)
+        start_anew(worker);
     else
         wait_for_restart(worker, was_long_healthy);
 }
@@ -305,9 +315,8 @@ void worker_on_start_failed(struct worker *worker, int error)
     bury(worker, false);
 }
 
-void worker_retire(struct worker *worker)
+static void let_go(struct worker *worker)
 {
-    worker_set_fate(worker, FATE_GOES);
     switch (worker->state) {
     case WORKER_HEALTHY:
         leave_choice(worker);
@@ -319,10 +328,28 @@ void worker_retire(struct worker *worker)
         leave_choice(worker);
         stop(worker);
         break;
-    case WORKER_BACKOFF: enter(worker, WORKER_ABSENT); break;
+    case WORKER_BACKOFF:
     case WORKER_ABSENT:
     case WORKER_DRAINING:
     case WORKER_STOPPING: break;
+    }
+}
+
+void worker_retire(struct worker *worker)
+{
+    worker_set_fate(worker, FATE_GOES);
+    let_go(worker);
+    if (worker->state == WORKER_BACKOFF)
+        enter(worker, WORKER_ABSENT);
+}
+
+void worker_renew(struct worker *worker)
+{
+    worker_set_fate(worker, FATE_RENEWS);
+    let_go(worker);
+    if (worker->state == WORKER_BACKOFF) {
+        atomic_store(&worker->slot->crashes, 0);
+        worker->due_us = worker->since_us;
     }
 }
 
@@ -338,7 +365,7 @@ static void give_up_start(struct worker *worker)
     log_error("%s: not ready after %u ms, killed", worker->slot->name, timeout_ms);
     worker->fleet->decisions.counters.failed_starts++;
     output_log_last(worker->slot);
-    if (worker->fate == FATE_REPLACES)
+    if (worker->fate == FATE_REPLACES || worker->fate == FATE_RENEWS)
         rollout_on_failed(worker, "was not ready in time");
     want_probe(worker, false);
     leave_choice(worker);
@@ -440,7 +467,8 @@ static void resume(struct worker *worker, enum worker_state state, uint64_t sinc
         break;
     case WORKER_DRAINING:
     case WORKER_STOPPING: /* the order to stop may have been lost; a second one does no harm */
-        enter(worker, worker->fate == FATE_GOES ? WORKER_DRAINING : WORKER_STOPPING);
+        enter(worker,
+              worker->fate == FATE_GOES || worker->fate == FATE_RENEWS ? WORKER_DRAINING : WORKER_STOPPING);
         worker->since_us = since_us;
         if (worker->backend)
             backend_close(worker->backend);
@@ -464,9 +492,10 @@ void worker_adopt(struct worker *worker)
     uint32_t fate = atomic_load(&slot->retiring);
     pid_t pid = atomic_load(&slot->pid);
 
-    worker->fate = fate <= FATE_REPLACES ? (enum fate)fate : FATE_GOES;
-    worker->is_replaced_asked = worker->fate == FATE_UNTIL_REPLACED; /* for whatever reason: it goes on */
-    if (worker->fate != FATE_UNTIL_REPLACED)
+    worker->fate = fate <= FATE_RENEWS ? (enum fate)fate : FATE_GOES;
+    worker->is_replaced_asked = worker->fate == FATE_UNTIL_REPLACED ||
+                                worker->fate == FATE_UNTIL_RENEWED; /* for whatever reason: it goes on */
+    if (!worker->is_replaced_asked)
         worker_set_origin(worker);
     if (pid != 0) {
         bool has_address = take_process(worker, atomic_load(&slot->generation), pid);
@@ -496,5 +525,5 @@ bool worker_is_over(const struct worker *worker)
 
 bool worker_counts(const struct worker *worker)
 {
-    return worker->fate == FATE_STAYS || worker->fate == FATE_UNTIL_REPLACED;
+    return worker->fate != FATE_GOES && worker->fate != FATE_REPLACES;
 }

@@ -36,6 +36,16 @@ static void on_drain(void *owner, struct admin_request *request, const char *wor
     (void)owner;
     take(request, "drain", worker, "");
 }
+static void on_restart(void *owner, struct admin_request *request, const char *pool, bool surge)
+{
+    (void)owner;
+    take(request, "restart", pool, surge ? "surge" : "tight");
+}
+static void on_wait(void *owner, struct admin_request *request, const char *pool)
+{
+    (void)owner;
+    take(request, "wait", pool ? pool : "all", "");
+}
 static void on_reload(void *owner, struct admin_request *request)
 {
     (void)owner;
@@ -49,7 +59,8 @@ static void on_stop(void *owner, struct admin_request *request)
 
 static void open_control(void)
 {
-    static const struct admin_callbacks callbacks = {on_scale, on_drain, on_reload, on_stop};
+    static const struct admin_callbacks callbacks = {on_scale, on_drain,  on_restart,
+                                                     on_wait,  on_reload, on_stop};
     char text[ADDRESS_TEXT];
 
     drover_init();
@@ -105,6 +116,12 @@ START_TEST(a_command_gets_one_line_back_and_the_end)
     ck_assert_str_eq(asked.words, "reload  ");
     ask("{\"command\":\"stop\"}\n");
     ck_assert_str_eq(asked.words, "stop  ");
+    ask("{\"command\":\"restart\",\"pool\":\"web\"}\n");
+    ck_assert_str_eq(asked.words, "restart web surge");
+    ask("{\"command\":\"restart\",\"pool\":\"web\",\"surge\":false}\n");
+    ck_assert_str_eq(asked.words, "restart web tight");
+    ask("{\"command\":\"wait\"}\n");
+    ck_assert_str_eq(asked.words, "wait all ");
     close_control();
 }
 END_TEST
@@ -152,6 +169,30 @@ START_TEST(an_answer_to_a_client_that_left_goes_nowhere)
     turn(loop);
     admin_reply(asked.kept, true, NULL);
     turn(loop);
+    close_control();
+}
+END_TEST
+
+START_TEST(who_waits_and_leaves_makes_room_for_others)
+{
+    open_control();
+    asked.keeps = true;
+    for (unsigned i = 0; i < 40; i++) { /* more than may be there at once */
+        int fd = client_says("{\"command\":\"wait\",\"pool\":\"web\"}\n");
+        turn(loop);
+        ck_assert_ptr_nonnull(asked.kept);
+        net_close(&fd);
+        turn(loop);
+        admin_reply(asked.kept, true, NULL);
+        asked.kept = NULL;
+    }
+    int fd = client_says("{\"command\":\"wait\"}\n");
+    turn(loop);
+    net_shutdown_write(fd); /* as a pipe into the socket does */
+    turn(loop);
+    admin_reply(asked.kept, true, "over");
+    ck_assert_str_eq(hear(loop, fd, NULL), "{\"ok\":true,\"text\":\"over\"}\n");
+    net_close(&fd);
     close_control();
 }
 END_TEST
@@ -233,6 +274,6 @@ END_TEST
 
 UNIT_MAIN("admin/control", a_command_gets_one_line_back_and_the_end, the_status_comes_as_a_tree,
           an_answer_may_come_later, an_answer_to_a_client_that_left_goes_nowhere,
-          an_answer_after_the_close_goes_nowhere, a_line_in_pieces_is_put_together,
-          a_line_may_end_with_the_stream, what_is_not_understood_is_refused, a_line_without_an_end_is_refused,
-          too_many_at_once_are_refused)
+          an_answer_after_the_close_goes_nowhere, who_waits_and_leaves_makes_room_for_others,
+          a_line_in_pieces_is_put_together, a_line_may_end_with_the_stream, what_is_not_understood_is_refused,
+          a_line_without_an_end_is_refused, too_many_at_once_are_refused)

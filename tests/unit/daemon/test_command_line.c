@@ -154,6 +154,8 @@ END_TEST
 
 START_TEST(options_are_refused_where_they_mean_nothing)
 {
+    ck_assert_str_eq(parse("status --no-wait"), "--no-wait is for `drover restart` and `drover reload`");
+    ck_assert_str_eq(parse("status --no-surge"), "--no-surge is for `drover restart`");
     ck_assert_str_eq(parse("--json"), "--json is for `drover status`");
     ck_assert_str_eq(parse("status --print"), "--print is for `drover check`");
     ck_assert_str_eq(parse("-w 4"), "-w goes with `-- COMMAND`; with a file, set `workers:` there");

@@ -142,6 +142,33 @@ START_TEST(an_end_without_an_answer_has_failed)
 }
 END_TEST
 
+/* The first engine ends without an answer, the second gives it. */
+static void *answer_at_the_second_time(void *answer)
+{
+    static char nothing[] = "";
+
+    answer_once(nothing);
+    return answer_once(answer);
+}
+
+START_TEST(who_awaits_asks_again_when_the_engine_ended)
+{
+    static char answer[] = "{\"ok\":false,\"text\":\"web: stopped\"}\n";
+    json_t *request = json_pack("{s:s}", "command", "wait");
+    pthread_t thread;
+
+    listen_at_path();
+    ck_assert_int_eq(pthread_create(&thread, NULL, answer_at_the_second_time, answer), 0);
+    ck_assert_int_eq(control_await(path, request), EXIT_FAILED);
+    pthread_join(thread, NULL);
+    ck_assert_str_eq(heard, "{\"command\":\"wait\"}\n");
+    net_close(&listener);
+    ck_assert_int_eq(control_await(path, request), EXIT_NOT_RUNNING);
+    json_decref(request);
+    clean();
+}
+END_TEST
+
 START_TEST(waiting_ends_when_nobody_listens_any_more)
 {
     listen_at_path();
@@ -155,4 +182,4 @@ END_TEST
 UNIT_MAIN("daemon/control_client", one_line_there_and_one_back, without_a_socket_nothing_runs,
           a_socket_that_was_left_behind_is_no_drover, a_drover_that_does_not_answer_in_time_has_failed,
           an_answer_that_is_no_json_has_failed, an_end_without_an_answer_has_failed,
-          waiting_ends_when_nobody_listens_any_more)
+          who_awaits_asks_again_when_the_engine_ended, waiting_ends_when_nobody_listens_any_more)
