@@ -71,12 +71,15 @@ unsigned report_wanted(const struct admin_pool *pool)
     return pool->server_count > pool->config->server_count ? pool->server_count : pool->config->server_count;
 }
 
-unsigned report_ready(const struct report_slot *slots, unsigned count)
+unsigned report_ready(const struct admin_pool *pool, const struct report_slot *slots, unsigned count)
 {
     unsigned ready = 0;
 
-    for (unsigned i = 0; i < count; i++)
-        ready += strcmp(report_slot_status(&slots[i]), "healthy") == 0;
+    for (unsigned i = 0; i < count; i++) {
+        uint32_t children = atomic_load_explicit(&slots[i].slot->children, memory_order_relaxed);
+        if (strcmp(report_slot_status(&slots[i]), "healthy") == 0)
+            ready += pool->config->signal_up > 0 && children > 0 ? children - 1 : 1;
+    }
     return ready;
 }
 
@@ -97,7 +100,7 @@ const char *report_health_word(enum pool_health health)
 static enum pool_health pool_health(const struct admin_source *source, const struct admin_pool *pool)
 {
     struct report_slot *slots = mem_alloc(SLOTS_MAX * sizeof *slots);
-    unsigned ready = report_ready(slots, report_collect(source, pool, slots));
+    unsigned ready = report_ready(pool, slots, report_collect(source, pool, slots));
 
     mem_free(slots);
     return report_judge(pool, ready);
@@ -121,7 +124,7 @@ static json_t *pool_object(const struct admin_source *source, const struct admin
                            enum report_detail detail, enum pool_health *health)
 {
     struct report_slot *slots = mem_alloc(SLOTS_MAX * sizeof *slots);
-    unsigned count = report_collect(source, pool, slots), ready = report_ready(slots, count),
+    unsigned count = report_collect(source, pool, slots), ready = report_ready(pool, slots, count),
              wanted = report_wanted(pool);
     json_t *object = json_object(), *workers = json_array();
 

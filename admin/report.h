@@ -32,7 +32,8 @@ enum pool_health { POOL_HEALTHY, POOL_DEGRADED, POOL_DOWN, POOL_IDLE, POOL_HEALT
 /* `into` has room for SLOTS_MAX. */
 unsigned report_collect(const struct admin_source *source, const struct admin_pool *pool,
                         struct report_slot *into);
-unsigned report_ready(const struct report_slot *slots, unsigned count);
+/* In a pool with `signals` those are ready that its one process has; before they were counted it stands for one. */
+unsigned report_ready(const struct admin_pool *pool, const struct report_slot *slots, unsigned count);
 unsigned report_wanted(const struct admin_pool *pool);
 enum pool_health report_judge(const struct admin_pool *pool, unsigned ready);
 const char *report_health_word(enum pool_health health);

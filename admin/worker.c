@@ -160,6 +160,8 @@ json_t *report_slot_object(const struct admin_source *source, const struct repor
                         json_integer(counts_requests(counts) + counts_tunnels(counts)));
     json_object_set_new(object, "requests", json_integer((json_int_t)read_relaxed(slot->requests)));
     json_object_set_new(object, "fails", json_integer((json_int_t)read_relaxed(slot->fails)));
+    if (slot->is_worker && read_relaxed(slot->children) > 0)
+        json_object_set_new(object, "children", json_integer(read_relaxed(slot->children) - 1));
     if (slot->is_worker)
         json_object_set_new(object, "memory", json_integer((json_int_t)read_relaxed(slot->memory)));
     if (detail == REPORT_FULL)

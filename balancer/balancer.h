@@ -105,6 +105,8 @@ struct pool {
 struct pool *pool_new(struct config *config, const struct pool_config *pool_config, struct slots *slots,
                       unsigned engine, struct pool *previous, struct backend *const *backends,
                       unsigned count);
+/* Before anybody else has it: each of its workers has so many of its own, for each of which `concurrency` is. */
+void pool_widen(struct pool *pool, unsigned times);
 struct pool *pool_ref(struct pool *pool);
 void pool_unref(struct pool **pool);
 /* This set is the one that freed places are handed out of, from now on; those who wait are served with what

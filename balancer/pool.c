@@ -95,6 +95,11 @@ struct pool *pool_new(struct config *config, const struct pool_config *pool_conf
     return pool;
 }
 
+void pool_widen(struct pool *pool, unsigned times)
+{
+    pool->bound *= times;
+}
+
 struct pool *pool_ref(struct pool *pool)
 {
     atomic_fetch_add_explicit(&pool->references, 1, memory_order_relaxed);

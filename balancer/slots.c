@@ -102,6 +102,7 @@ static void slot_clear(struct slot *slot)
     atomic_store(&slot->state_since_us, 0);
     atomic_store(&slot->crashes, 0);
     atomic_store(&slot->retiring, 0);
+    atomic_store(&slot->children, 0);
     atomic_store(&slot->memory, 0);
     atomic_store(&slot->requests, 0);
     atomic_store(&slot->fails, 0);

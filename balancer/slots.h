@@ -58,6 +58,7 @@ struct slot {
     _Atomic uint64_t state_since_us;
     _Atomic uint32_t crashes;  /* in a row, for the backoff */
     _Atomic uint32_t retiring; /* 1: is to go when it holds nothing; survives an engine's crash */
+    _Atomic uint32_t children; /* workers of its own, and 1; 0 = not counted */
     _Atomic uint64_t memory;   /* proportional set size, bytes; 0 = not measured */
 
     /* Written by the loops. */

@@ -25,7 +25,13 @@ bool config_same_worker(const struct pool_config *a, const struct pool_config *b
            same_texts(a->command, a->argument_count, b->command, b->argument_count) &&
            same_texts(a->environment, a->environment_count, b->environment, b->environment_count) &&
            same_text(a->directory, b->directory) && same_text(a->user, b->user) && a->bind == b->bind &&
-           a->first_port == b->first_port;
+           a->first_port == b->first_port && a->signal_up == b->signal_up &&
+           a->signal_down == b->signal_down; /* one that does not know them would be stopped by them */
+}
+
+unsigned config_processes(const struct pool_config *pool)
+{
+    return pool->signal_up > 0 ? 1 : pool->workers;
 }
 
 static void compare_text(struct findings *findings, const char *key, const char *running, const char *next)

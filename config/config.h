@@ -107,6 +107,8 @@ struct pool_config {
     unsigned start_timeout, start_backoff, start_backoff_max; /* ms */
     int stop_signal;
     unsigned stop_timeout; /* ms */
+    /* Its one process has workers of its own, `workers` of them, and is told so by these: 0 = it has not. */
+    int signal_up, signal_down;
 
     /* fixed servers */
     unsigned server_count;
@@ -201,8 +203,11 @@ void config_unref(struct config **config);
  * without this. Caller frees. */
 char *config_worker_text(const char *text, const char *port, const char *socket, const char *worker);
 
+unsigned
+config_processes(const struct pool_config *pool); /* most that drover itself starts, replacements aside */
+
 /* Comparing, for a reload. */
-/* command, environment, directory, user, bind, port */
+/* command, environment, directory, user, bind, port, signals */
 bool config_same_worker(const struct pool_config *a, const struct pool_config *b);
 /* What changed but needs a restart (user, control, admin, statsd): lines into the report as errors. */
 void config_compare_fixed(const struct config *running, const struct config *next,

@@ -247,6 +247,7 @@ static fill_reader *const readers[OPTION_KINDS] = {
     [OPTION_USER] = fill_user,
     [OPTION_DIRECTORY] = fill_directory,
     [OPTION_SIGNAL] = fill_signal,
+    [OPTION_SCALE_SIGNAL] = fill_scale_signal,
     [OPTION_ADDRESS] = fill_listen_address,
     [OPTION_ADMIN] = fill_admin,
     [OPTION_STATSD] = fill_statsd,

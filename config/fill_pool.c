@@ -223,6 +223,19 @@ void fill_signal(struct filling *filling, const struct option *option, const str
     mem_free(text);
 }
 
+void fill_scale_signal(struct filling *filling, const struct option *option, const struct yaml_node *node,
+                       void *base)
+{
+    char *text = fill_text(filling, option, node);
+    int number;
+
+    if (text && value_scale_signal(slice_of(text), &number))
+        option_set_number(option, base, (uint64_t)number);
+    else if (text)
+        fill_wrong(filling, option, node, text);
+    mem_free(text);
+}
+
 /* Sent as it stands in a request line. */
 void fill_probe_path(struct filling *filling, const struct option *option, const struct yaml_node *node,
                      void *base)

@@ -250,6 +250,13 @@ static const struct option stop[] = {
      .help = "Then its whole process group gets KILL."},
 };
 
+static const struct option signals[] = {
+    {"up", .kind = OPTION_SCALE_SIGNAL, POOL(signal_up), .help = "Asks it for one worker more.",
+     .example = "TTIN"},
+    {"down", .kind = OPTION_SCALE_SIGNAL, POOL(signal_down), .help = "Asks it for one worker fewer.",
+     .example = "TTOU"},
+};
+
 static const struct option pool_buffering[] = {
     {"mode", .kind = OPTION_WORD, .words = bufferings, POOL(buffering), .preset = "auto",
      .help = "on: a worker gets each request whole. off: as it comes. auto: on where `concurrency` is set, "
@@ -304,6 +311,12 @@ static const struct option pools[] = {
              "pool that "
              "has a command and no range.",
      .example = "4"},
+    {"signals", .kind = OPTION_SECTION, .section = SECTION(signals), .only = FOR_LAUNCHED,
+     .help =
+         "The pool is one process with workers of its own, a gunicorn master: `workers` of them, added and "
+         "taken away by signals and counted by its children. `concurrency` and `target` are of each of "
+         "them.",
+     .example = "{up: TTIN, down: TTOU}"},
     {"scale", .kind = OPTION_SECTION, .section = SECTION(scale), .only = FOR_LAUNCHED,
      .help = "How a pool whose `workers` is a range follows the demand (see sizing.md)."},
     {"measure", .kind = OPTION_WORD, .words = measures, POOL(measure), .preset = "proxy",

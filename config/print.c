@@ -222,6 +222,10 @@ static bool has_line(const struct option *option, const void *base)
     case OPTION_REDIRECT: return ((const struct listen_config *)base)->redirect > 0;
     case OPTION_EXPOSE: return ((const struct listen_config *)base)->expose_count > 0;
     case OPTION_HASH_KEY: return pool->balance == BALANCE_HASH;
+    case OPTION_SECTION:
+        if (strcmp(option->key, "signals") == 0)
+            return pool->signal_up > 0;
+        break;
     case OPTION_SERVERS: return !pool->is_launched;
     case OPTION_WORD:
         if (!option_word_of(option->words, (unsigned)option_number(option, base)))
@@ -287,7 +291,8 @@ static void print_value(struct printing *printing, const struct option *option, 
     case OPTION_PROBE_PATH: print_line(printing, text_of(option, base)); break;
     case OPTION_ACCESS_LOG: print_line(printing, config->access_log ? config->access_log : "off"); break;
     case OPTION_SIGNAL:
-        print_line(printing, value_print_signal(((const struct pool_config *)base)->stop_signal));
+    case OPTION_SCALE_SIGNAL:
+        print_line(printing, value_print_signal((int)option_number(option, base)));
         break;
     case OPTION_ADDRESS: print_address(printing, &((const struct listen_config *)base)->address); break;
     case OPTION_ADMIN:

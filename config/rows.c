@@ -145,6 +145,7 @@ const char *option_expected(const struct option *option, char into[EXPECTED_MAX]
         [OPTION_USER] = "a user of this machine",
         [OPTION_DIRECTORY] = "a directory",
         [OPTION_SIGNAL] = "a signal (TERM, INT, QUIT, HUP, USR1, USR2, WINCH or KILL)",
+        [OPTION_SCALE_SIGNAL] = "a signal (TTIN, TTOU, USR1 or USR2)",
         [OPTION_ADDRESS] = "an address: IP:port, [v6]:port or unix:/path",
         [OPTION_ADMIN] = "an address (IP:port, [v6]:port or unix:/path) or off",
         [OPTION_STATSD] = "an address (IP:port or [v6]:port) or off",

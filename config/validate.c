@@ -86,7 +86,8 @@ static void check_pools(struct filling *filling)
                        "expected at least one pool with a 'command' or 'servers', got none");
     for (unsigned i = 0; i < config->pool_count; i++) {
         validate_pool(filling, &config->pools[i]);
-        slots += config->pools[i].is_launched ? 2 * config->pools[i].workers : config->pools[i].server_count;
+        slots += config->pools[i].is_launched ? 2 * config_processes(&config->pools[i])
+                                              : config->pools[i].server_count;
     }
     if (slots > SLOTS_AT_MOST)
         findings_error(filling->findings, place, "pools",

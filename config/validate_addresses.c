@@ -76,7 +76,7 @@ static void check_listeners(struct filling *filling)
 
 static unsigned range_end(const struct pool_config *pool)
 {
-    return pool->first_port + 2 * pool->workers - 1;
+    return pool->first_port + 2 * config_processes(pool) - 1;
 }
 
 static bool has_range(const struct pool_config *pool)
@@ -108,7 +108,7 @@ static void check_range(struct filling *filling, unsigned index)
     if (range_end(pool) > 65535)
         findings_error(filling->findings, place, key,
                        "expected room for %u ports (2 x workers, for replacements), got %u to 65535",
-                       2 * pool->workers, pool->first_port);
+                       2 * config_processes(pool), pool->first_port);
     for (unsigned i = 0; i < index; i++) {
         const struct pool_config *other = &config->pools[i];
         if (has_range(other) && other->first_port <= range_end(pool) && pool->first_port <= range_end(other))

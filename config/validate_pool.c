@@ -84,6 +84,22 @@ static void check_bind(struct checking *checking)
     }
 }
 
+static void check_signals(struct checking *checking)
+{
+    struct findings *findings = checking->filling->findings;
+    const struct pool_config *pool = checking->pool;
+    const struct yaml_node *node = node_find(checking->node, "signals");
+
+    if (!node || node->kind != YAML_MAP)
+        return;
+    struct place place = at(checking, "signals");
+    if (!node_find(node, "up") || !node_find(node, "down"))
+        findings_error(findings, place, checking->key, "expected both 'up' and 'down'");
+    else if (pool->signal_up > 0 && pool->signal_up == pool->signal_down)
+        findings_error(findings, place, checking->key,
+                       "expected two signals, got the same for 'up' and 'down'");
+}
+
 static void check_rest(struct checking *checking)
 {
     struct findings *findings = checking->filling->findings;
@@ -183,6 +199,7 @@ void validate_pool(struct filling *filling, const struct pool_config *pool)
         return;
     check_kind(&checking);
     check_rest(&checking);
+    check_signals(&checking);
     if (!pool->is_launched)
         return;
     if (pool->command)

@@ -149,25 +149,46 @@ bool value_switch(struct slice text, bool *on)
     return false;
 }
 
-/* Signals that ask a server to end; HUP and USR1 reload some, which is why they are not all that one might
- * send. */
+/* Those that ask a server to end; HUP and USR1 reload some, which is why they are not all that one might send. And those
+ * that servers with workers of their own take for one more and one fewer. */
 static const struct {
     const char *name;
     int number;
-} signals[] = {{"TERM", SIGTERM}, {"INT", SIGINT},   {"QUIT", SIGQUIT},   {"HUP", SIGHUP},
-               {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"WINCH", SIGWINCH}, {"KILL", SIGKILL}};
+    bool ends, scales;
+} signals[] = {{"TERM", SIGTERM, true, false},   {"INT", SIGINT, true, false},
+               {"QUIT", SIGQUIT, true, false},   {"HUP", SIGHUP, true, false},
+               {"USR1", SIGUSR1, true, true},    {"USR2", SIGUSR2, true, true},
+               {"WINCH", SIGWINCH, true, false}, {"KILL", SIGKILL, true, false},
+               {"TTIN", SIGTTIN, false, true},   {"TTOU", SIGTTOU, false, true}};
 
-bool value_signal(struct slice text, int *signal)
+static int find_signal(struct slice text)
 {
     if (slice_starts(text, SLICE("SIG")))
         skip(&text, 3);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-        if (slice_equal(text, slice_of(signals[i].name))) {
-            *signal = signals[i].number;
-            return true;
-        }
-    }
-    return false;
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        if (slice_equal(text, slice_of(signals[i].name)))
+            return (int)i;
+    return -1;
+}
+
+bool value_signal(struct slice text, int *signal)
+{
+    int i = find_signal(text);
+
+    if (i < 0 || !signals[i].ends)
+        return false;
+    *signal = signals[i].number;
+    return true;
+}
+
+bool value_scale_signal(struct slice text, int *signal)
+{
+    int i = find_signal(text);
+
+    if (i < 0 || !signals[i].scales)
+        return false;
+    *signal = signals[i].number;
+    return true;
 }
 
 const char *value_print_signal(int signal)

@@ -14,6 +14,7 @@ bool value_size(struct slice text, uint64_t *bytes);            /* "512", "64k",
 bool value_factor(struct slice text, uint64_t *thousandths);    /* "2", "1.5", up to three decimals */
 bool value_switch(struct slice text, bool *on);                 /* on/off, yes/no, true/false */
 bool value_signal(struct slice text, int *signal);              /* "TERM", "SIGTERM" */
+bool value_scale_signal(struct slice text, int *signal);        /* "TTIN", "SIGTTIN" */
 
 const char *value_print_duration(char into[VALUE_TEXT], uint64_t milliseconds);
 const char *value_print_size(char into[VALUE_TEXT], uint64_t bytes);

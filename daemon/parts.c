@@ -297,6 +297,8 @@ static void make_set(struct part *part)
     backends = part->fleet ? fleet_backends(part->fleet, &count) : servers_backends(part->servers, &count);
     part->pool = pool_new(engine->config, part->config, engine->slots, engine->start->column, previous,
                           backends, count);
+    if (part->fleet)
+        pool_widen(part->pool, fleet_breadth(part->fleet));
     if (previous)
         pool_unref(&previous);
     part->is_dirty = false;

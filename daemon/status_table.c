@@ -183,6 +183,11 @@ static void add_worker(void *table, const json_t *worker)
 
     put_text(row[0], worker, "name");
     put_text(row[1], worker, "status");
+    if (json_is_integer(json_object_get(worker, "children"))) {
+        size_t size = strlen(row[1]);
+        str_format(row[1] + size, CELL - size, " (%lld)",
+                   (long long)json_integer_value(json_object_get(worker, "children")));
+    }
     put_count(row[2], worker, "worker_id");
     put_text(row[3], worker, "address");
     put_number(row[4], worker, "uptime", status_duration);

@@ -36,7 +36,7 @@ static int start(struct keeper *keeper, const struct order *order)
     }
     if (keeper->seats[order->slot] && keeper->seats[order->slot]->pid > 0)
         return -EBUSY;
-    return seat_start(keeper, order->slot, pool, order->number);
+    return seat_start(keeper, order->slot, pool, order->number, order->children);
 }
 
 static void on_start(struct keeper *keeper, struct engine *engine, const struct order *order)
@@ -70,6 +70,22 @@ static struct seat *seat_meant(struct keeper *keeper, const struct order *order)
                : NULL;
 }
 
+/* Only to a process that was started from a configuration with these signals: any other would be stopped by them. */
+static void on_scale(struct keeper *keeper, const struct order *order)
+{
+    const struct pool_config *pool = pool_for(keeper, order);
+    const struct seat *seat = seat_meant(keeper, order);
+
+    if (keeper->stage != STAGE_RUNNING || !seat)
+        return;
+    if (!pool || pool->signal_up == 0 || seat->pool->signal_up == 0) {
+        log_warning("an engine ordered a signal to %.63s.%u, which the configuration does not say",
+                    order->pool, order->number);
+        return;
+    }
+    seat_signal(seat, order->kind == ORDER_MORE ? seat->pool->signal_up : seat->pool->signal_down);
+}
+
 void keeper_obey(struct keeper *keeper, struct engine *engine, const struct order *order, const int *fds,
                  unsigned fd_count)
 {
@@ -85,6 +101,8 @@ void keeper_obey(struct keeper *keeper, struct engine *engine, const struct orde
         if ((seat = seat_meant(keeper, order)))
             seat_kill(seat);
         break;
+    case ORDER_MORE:
+    case ORDER_FEWER: on_scale(keeper, order); break;
     case ORDER_RETIRE:
         if (order->slot >= 0 && order->slot < SLOTS_MAX)
             seat_give_back(keeper, order->slot);

@@ -14,7 +14,7 @@
 
 /* Engine to keeper. */
 enum order_kind {
-    ORDER_START = 1, /* slot: start the worker of pool/number there */
+    ORDER_START = 1, /* slot, children: start the worker of pool/number there */
     ORDER_STOP,      /* slot, generation: the pool's stop signal to the leader */
     ORDER_KILL,      /* slot, generation: KILL to the process group */
     ORDER_RETIRE,    /* slot: its process is gone for good: give back its port and socket */
@@ -23,6 +23,8 @@ enum order_kind {
     ORDER_SHUTDOWN,  /* somebody asked by the control socket: as TERM to the keeper */
     ORDER_SERVING,   /* this engine accepts now */
     ORDER_DRAINED,   /* this engine holds nothing any more and may be ended */
+    ORDER_MORE,      /* slot, generation: the pool's signals.up to the leader */
+    ORDER_FEWER,     /* slot, generation: the pool's signals.down to the leader */
 };
 
 /* Keeper to engine. */
@@ -54,6 +56,7 @@ struct order {
     uint32_t accepted;
     uint64_t reference;
     uint32_t number;
+    uint32_t children; /* of a pool with `signals`: what its process starts with */
     char pool[64];
 };
 

@@ -14,6 +14,8 @@
 #include "base/net.h"
 #include "keeper/parent.h"
 
+#define CHILDREN_MAX 512 /* as `workers` may say */
+
 static struct slot *slot_of(struct keeper *keeper, const struct seat *seat)
 {
     return &keeper->slots->slot[seat->slot];
@@ -52,6 +54,7 @@ static int launch(struct keeper *keeper, struct seat *seat, const struct identit
     if (!output_open(&seat->output, writers))
         return -EMFILE;
     worker_environment(&environment, environ, seat->pool, seat->name, &seat->endpoint, user);
+    worker_children(&environment, seat->children);
     struct child_plan plan = {
         .command = worker_command(seat->pool, seat->name, &seat->endpoint),
         .environment = environment.entries,
@@ -92,7 +95,8 @@ static int start_failed(struct keeper *keeper, struct seat *seat, const char *st
     return error;
 }
 
-int seat_start(struct keeper *keeper, int slot, const struct pool_config *pool, unsigned number)
+int seat_start(struct keeper *keeper, int slot, const struct pool_config *pool, unsigned number,
+               unsigned children)
 {
     struct seat *seat = seat_at(keeper, slot, pool, number);
     struct slot *shown = slot_of(keeper, seat);
@@ -101,6 +105,7 @@ int seat_start(struct keeper *keeper, int slot, const struct pool_config *pool, 
     uint32_t generation = atomic_load(&shown->generation) + 1;
     const char *step = "user";
 
+    seat->children = pool->signal_up == 0 ? 0 : children < CHILDREN_MAX ? children : CHILDREN_MAX;
     if (pool->user) {
         int error = identity_find(&identity, pool->user);
         if (error < 0)

@@ -16,7 +16,8 @@ struct poll_set;
 struct seat {
     int slot;
     unsigned number;
-    pid_t pid; /* 0: no process */
+    unsigned children; /* that it was started with; 0: its own business */
+    pid_t pid;         /* 0: no process */
     char name[SLOT_NAME_MAX];
     struct config *config;          /* that `pool` is in; the seat's own reference */
     const struct pool_config *pool; /* as its process was started */
@@ -28,8 +29,9 @@ struct seat {
 };
 
 /* Starts the worker of that pool and number in a free slot: slot's fields are written, its guard knows it. 0
- * or -errno, logged. */
-int seat_start(struct keeper *keeper, int slot, const struct pool_config *pool, unsigned number);
+ * or -errno, logged. `children`: how many workers of its own it begins with, in a pool with `signals`. */
+int seat_start(struct keeper *keeper, int slot, const struct pool_config *pool, unsigned number,
+               unsigned children);
 void seat_signal(const struct seat *seat, int number); /* to the leader */
 void seat_kill(const struct seat *seat);               /* KILL to the group */
 /* Its leader ended (and is not reaped yet); `status` as waitpid gives it. */
@@ -49,6 +51,8 @@ void seats_free(struct keeper *keeper);
 void worker_environment(struct environment *environment, char *const *inherited,
                         const struct pool_config *pool, const char *name, const struct endpoint *endpoint,
                         const struct identity *user);
+/* And for one with workers of its own how many it begins with, unless the pool's environment says. */
+void worker_children(struct environment *environment, unsigned children);
 /* worker_command_free */
 char **worker_command(const struct pool_config *pool, const char *name, const struct endpoint *endpoint);
 void worker_command_free(char **command);

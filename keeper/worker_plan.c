@@ -65,6 +65,16 @@ void worker_environment(struct environment *environment, char *const *inherited,
     }
 }
 
+void worker_children(struct environment *environment, unsigned children)
+{
+    char text[16];
+
+    if (children == 0 || environment_get(environment, "WEB_CONCURRENCY"))
+        return;
+    str_format(text, sizeof text, "%u", children);
+    environment_set(environment, "WEB_CONCURRENCY", text);
+}
+
 char **worker_command(const struct pool_config *pool, const char *name, const struct endpoint *endpoint)
 {
     char **command = mem_zero((pool->argument_count + 1) * sizeof *command);

@@ -61,6 +61,14 @@ static unsigned count_staying(const struct fleet *fleet)
     return staying;
 }
 
+/* As the pool's size counts. */
+static unsigned count_present(const struct fleet *fleet)
+{
+    unsigned young;
+
+    return fleet_is_steered(fleet) ? signals_present(fleet, &young) + young : count_staying(fleet);
+}
+
 static struct worker *insert(struct fleet *fleet, int index)
 {
     struct worker *worker = worker_new(fleet, index);
@@ -118,7 +126,8 @@ static bool goes_anyway(const struct worker *worker)
     const struct fleet *fleet = worker->fleet;
 
     return worker->fate == FATE_UNTIL_REPLACED || worker->fate == FATE_UNTIL_RENEWED ||
-           (fleet->pool->first_port > 0 && worker->slot->number > 2 * fleet_most(fleet));
+           (fleet->pool->first_port > 0 &&
+            worker->slot->number > 2 * (fleet_is_steered(fleet) ? 1 : fleet_most(fleet)));
 }
 
 static void note_retirement(const struct worker *worker, const struct candidate *candidate, unsigned count)
@@ -199,11 +208,13 @@ static bool collect_members(struct fleet *fleet)
 
 static void publish(struct fleet *fleet)
 {
-    bool is_changed = collect_members(fleet) || !fleet->is_announced;
+    unsigned breadth = fleet_breadth(fleet);
+    bool is_changed = collect_members(fleet) || !fleet->is_announced || breadth != fleet->breadth;
 
     if (fleet->is_abandoned && fleet->count == 0 && !fleet->was_empty_told)
         is_changed = fleet->was_empty_told = true;
     fleet->is_announced = true;
+    fleet->breadth = breadth;
     if (is_changed)
         fleet->callbacks.on_members(fleet, fleet->owner);
 }
@@ -214,7 +225,7 @@ void fleet_settle(struct fleet *fleet)
 {
     remove_over(fleet);
     if (!fleet->is_frozen) {
-        unsigned wanted = fleet_wanted(fleet), staying = count_staying(fleet);
+        unsigned wanted = fleet_processes(fleet), staying = count_staying(fleet);
         struct worker *added;
         for (; staying < wanted && (added = fleet_add_worker(fleet)); staying++)
             worker_start(added);
@@ -254,7 +265,8 @@ static void adopt_workers(struct fleet *fleet)
             rollout_on_gone(fleet->workers[i]);
     }
     rollout_resume(fleet);
-    unsigned present = count_staying(fleet);
+    signals_count(fleet);
+    unsigned present = count_present(fleet);
     by_hand_resume(fleet);
     if (present > 0)
         log_info("%s: adopts %u workers, the file says %u%s", pool->name, present, pool->workers,
@@ -269,8 +281,11 @@ struct fleet *fleet_new(struct loop *loop, struct config *config, const struct p
 {
     struct fleet *fleet = mem_zero(sizeof *fleet);
 
-    (void)loop;
     fleet->tag = FLEET_TAG;
+    fleet->loop = loop;
+    fleet->proc = "/proc";
+    fleet->breadth = 1;
+    deadline_init(&fleet->look_again, signals_look_again, fleet);
     fleet->config = config_ref(config);
     fleet->pool = pool;
     fleet->slots = slots;
@@ -291,6 +306,7 @@ void fleet_free(struct fleet **fleet)
         return;
     *fleet = NULL;
     CHECK(ending->tag == FLEET_TAG);
+    deadline_stop(&ending->look_again);
     forget_members(ending);
     for (unsigned i = 0; i < ending->count; i++)
         worker_free(&ending->workers[i]);
@@ -310,7 +326,7 @@ void fleet_adopt(struct fleet *fleet, struct config *config, const struct pool_c
     if (fleet->sizer && pool->measure != fleet->pool->measure)
         sizer_forget(fleet->sizer);
     if (pool->is_sized && !fleet->sizer)
-        follow_begin(fleet, count_staying(fleet));
+        follow_begin(fleet, count_present(fleet));
     fleet->config = config_ref(config);
     fleet->pool = pool;
     fleet->is_abandoned = fleet->was_empty_told = false;
@@ -437,6 +453,7 @@ void fleet_tick(struct fleet *fleet, uint64_t now_us)
     CHECK(fleet->tag == FLEET_TAG);
     for (unsigned i = 0; i < fleet->count; i++)
         worker_tick(fleet->workers[i], now_us);
+    signals_tick(fleet, now_us);
     measure(fleet, now_us);
     fleet_settle(fleet);
 }

@@ -124,6 +124,10 @@ bool fleet_drain(struct fleet *fleet, unsigned number);
 /* The healthy ones, by slot number: borrowed until the next change. */
 struct backend *const *fleet_backends(const struct fleet *fleet, unsigned *count);
 
+/* A pool with `signals`: how many workers of their own its members have at least, for each of which `concurrency` is
+ * (pool_widen). Others: 1. When it changes on_members is called. */
+unsigned fleet_breadth(const struct fleet *fleet);
+
 /* Does it follow the demand, and between which numbers? */
 bool fleet_is_sized(const struct fleet *fleet, unsigned *min, unsigned *max);
 /* At zero on purpose, or the first worker is on its way because somebody came. */

@@ -10,6 +10,7 @@
 #include "workers/decisions.h"
 #include "workers/fleet.h"
 #include "workers/sizer.h"
+#include "workers/steer.h"
 
 /* What is to become of a worker. Kept in slot->retiring, so that an engine that comes after a crash goes
  * on with it. */
@@ -43,6 +44,11 @@ struct worker {
     unsigned ejections_seen; /* in a row */
     uint64_t answered_seen;  /* of slot->requests */
     int replaces;            /* FATE_REPLACES: the slot of the one it came for */
+    /* In a pool with `signals`: */
+    unsigned started_with;    /* workers of its own that it was told to start */
+    unsigned children, young; /* what is counted; of them those that have not booted yet */
+    bool is_counted, is_deaf_told;
+    struct steer steer;
     /* What its process was started from; NULL: an older configuration, nobody knows which. */
     struct config *made_by;
     const struct pool_config *made_as;
@@ -65,6 +71,12 @@ struct fleet {
     pid_t keeper;
     struct fleet_callbacks callbacks;
     void *owner;
+
+    const char *proc;  /* "/proc" */
+    struct loop *loop; /* NULL in tests */
+    struct deadline look_again;
+    unsigned breadth; /* as on_members was last told */
+    bool is_uncounted_told;
 
     bool is_overridden;
     unsigned override_min, override; /* from, to */
@@ -92,7 +104,8 @@ struct worker *worker_new(struct fleet *fleet, int index);
 void worker_free(struct worker **worker);      /* leaves the process alone */
 void worker_set_origin(struct worker *worker); /* its process is as the present configuration says */
 void worker_set_fate(struct worker *worker, enum fate fate);
-void worker_start(struct worker *worker); /* orders a process */
+void worker_start(struct worker *worker);                             /* orders a process */
+void worker_order(const struct worker *worker, enum order_kind kind); /* about its process */
 /* A process that an engine before this one started, or what is left of it. Calls nothing back: the next
  * tick does. */
 void worker_adopt(struct worker *worker);
@@ -134,6 +147,16 @@ void follow_begin(struct fleet *fleet, unsigned present);
 void by_hand_resume(struct fleet *fleet); /* what an engine before this one was told */
 void by_hand_compare(struct fleet *fleet, const struct pool_config *next);
 void by_hand_end(struct fleet *fleet);
+
+/* signals.c */
+bool fleet_is_steered(
+    const struct fleet *fleet); /* one process with workers of its own, which are what is counted */
+unsigned fleet_processes(const struct fleet *fleet); /* wanted */
+void signals_count(struct fleet *fleet);
+void signals_tick(struct fleet *fleet, uint64_t now_us);
+void signals_look_again(void *fleet);
+/* Those that have booted; *young: those that are about to. */
+unsigned signals_present(const struct fleet *fleet, unsigned *young);
 
 /* fleet.c */
 void fleet_settle(struct fleet *fleet); /* the last act of whatever happened: present follows wanted */

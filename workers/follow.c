@@ -80,12 +80,14 @@ static struct sizer_view view_of(const struct fleet *fleet)
 {
     struct sizer_view view = {.pool = fleet->pool, .boot_ms = fleet->boot_ms};
 
+    if (fleet_is_steered(fleet))
+        view.ready = signals_present(fleet, &view.starting);
     for (unsigned i = 0; i < fleet->count; i++) {
         const struct worker *worker = fleet->workers[i];
         if (!worker_counts(worker))
             continue;
-        view.ready += worker->state == WORKER_HEALTHY;
-        view.starting += worker->state == WORKER_STARTING;
+        view.ready += !fleet_is_steered(fleet) && worker->state == WORKER_HEALTHY;
+        view.starting += !fleet_is_steered(fleet) && worker->state == WORKER_STARTING;
         view.is_backing_off |= atomic_load(&worker->slot->crashes) > 0 && worker->state != WORKER_HEALTHY;
     }
     return view;

@@ -137,7 +137,7 @@ static void freeze(struct fleet *fleet, const char *worker, const char *why)
 
 static void start_replacement(struct fleet *fleet, const struct worker *old)
 {
-    unsigned wanted = fleet_wanted(fleet);
+    unsigned wanted = fleet_processes(fleet);
 
     if (fleet->count + 1 > MOST_TIMES_WANTED * (wanted ? wanted : 1))
         return;

@@ -55,7 +55,7 @@ static void enter(struct worker *worker, enum worker_state next)
     atomic_store(&worker->slot->state, (uint32_t)next);
 }
 
-static void order(const struct worker *worker, enum order_kind kind)
+void worker_order(const struct worker *worker, enum order_kind kind)
 {
     struct order order = {
         .kind = kind,
@@ -63,6 +63,7 @@ static void order(const struct worker *worker, enum order_kind kind)
         .generation = worker->generation,
         .pid = worker->pid,
         .number = worker->slot->number,
+        .children = worker->started_with,
     };
 
     str_format(order.pool, sizeof order.pool, "%s", worker->slot->pool);
@@ -154,7 +155,8 @@ void worker_start(struct worker *worker)
     worker_set_origin(worker);
     enter(worker, WORKER_STARTING);
     due_in(worker, worker->fleet->pool->start_timeout);
-    order(worker, ORDER_START);
+    worker->started_with = fleet_is_steered(worker->fleet) ? fleet_wanted(worker->fleet) : 0;
+    worker_order(worker, ORDER_START);
 }
 
 static void stop(struct worker *worker)
@@ -162,14 +164,14 @@ static void stop(struct worker *worker)
     enter(worker, WORKER_STOPPING);
     due_in(worker, worker->fleet->pool->stop_timeout);
     if (worker->is_running)
-        order(worker, ORDER_STOP); /* else it is stopped as soon as the keeper has started it */
+        worker_order(worker, ORDER_STOP); /* else it is stopped as soon as the keeper has started it */
 }
 
 static void kill_process(struct worker *worker)
 {
     worker->was_killed = true;
     worker->due_us = 0;
-    order(worker, ORDER_KILL);
+    worker_order(worker, ORDER_KILL);
 }
 
 /* The process is there: what belongs to it is made anew. False when nobody knows where it listens. */
@@ -181,7 +183,8 @@ static bool take_process(struct worker *worker, uint32_t generation, pid_t pid)
     worker->is_running = true;
     worker->generation = generation;
     worker->pid = pid;
-    worker->was_killed = worker->is_unfit = worker->tunnels_told = false;
+    worker->was_killed = worker->is_unfit = worker->tunnels_told = worker->is_deaf_told = false;
+    worker->steer = (struct steer){0};
     worker->ejections_seen = 0;
     if (!endpoint_find(&address, fleet->slots, worker->index, generation, fleet->keeper)) {
         log_error("%s: no address is known for it", worker->slot->name);
@@ -198,7 +201,7 @@ void worker_on_started(struct worker *worker, uint32_t generation, pid_t pid)
     bool has_address = take_process(worker, generation, pid);
     worker->fleet->decisions.counters.starts++;
     if (worker->state == WORKER_STOPPING) { /* retired before it was there */
-        order(worker, ORDER_STOP);
+        worker_order(worker, ORDER_STOP);
         due_in(worker, worker->fleet->pool->stop_timeout);
     } else if (has_address) {
         want_probe(worker, true);
@@ -301,6 +304,9 @@ void worker_on_exited(struct worker *worker, int status)
     worker->is_running = false;
     worker->pid = 0;
     atomic_store(&worker->slot->memory, 0);
+    atomic_store(&worker->slot->children, 0);
+    worker->children = worker->young = 0;
+    worker->is_counted = false;
     bury(worker, was_long_healthy);
 }
 

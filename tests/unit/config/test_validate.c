@@ -28,9 +28,8 @@ START_TEST(keys_that_are_not_known_suggest_the_nearest)
         {"pools:\n  a:\n    command: sh $SOCKET\n    wokers: 4\n",
          "t.yaml:4:5: pools.a: unknown key 'wokers', did you mean 'workers'?\n"},
         {POOL("affinity: off"), "t.yaml:1:34: pools.a: unknown key 'affinity'\n"},
-        {POOL("recycle: {age: 1h}, memory: {}, scale: {}, signals: {}"),
-         "t.yaml:1:34: pools.a: unknown key 'recycle'\nt.yaml:1:54: pools.a: unknown key 'memory'\n"
-         "t.yaml:1:77: pools.a: unknown key 'signals'\n"},
+        {POOL("recycle: {age: 1h}, memory: {}, scale: {}"),
+         "t.yaml:1:34: pools.a: unknown key 'recycle'\nt.yaml:1:54: pools.a: unknown key 'memory'\n"},
         {"listen: [{address: 127.0.0.1:8000, affinity: {}, http2: on}]\n" POOL_A,
          "t.yaml:1:36: listen[0]: unknown key 'affinity'\nt.yaml:1:50: listen[0]: unknown key 'http2'\n"},
         {"limits: {connections_per_user: 4}\n" POOL_A,
