@@ -27,6 +27,7 @@ START_TEST(a_worker_is_another_when_what_it_runs_changes)
     ck_assert(!same(LAUNCHED(), LAUNCHED(", user: root")));
     ck_assert(!same("pools: {a: {command: sh, bind: fd}}", "pools: {a: {command: sh, bind: unix}}"));
     ck_assert(!same("pools: {a: {command: sh $PORT}}", "pools: {a: {command: sh $PORT, port: 9000}}"));
+    ck_assert(!same(LAUNCHED(), LAUNCHED(", signals: {up: TTIN, down: TTOU}")));
     ck_assert(!same(LAUNCHED(), "pools: {a: {servers: [x:1]}}"));
 }
 END_TEST

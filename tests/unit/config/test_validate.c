@@ -407,6 +407,30 @@ START_TEST(a_measure_by_statsd_needs_the_place_where_it_comes_in)
 }
 END_TEST
 
+START_TEST(signals_are_two_that_ask_for_more_and_for_fewer)
+{
+    static const struct wrong rows[] = {
+        {POOL("signals: {up: TTIN}"), "t.yaml:1:34: pools.a.signals: expected both 'up' and 'down'\n"},
+        {POOL("signals: {}"), "t.yaml:1:34: pools.a.signals: expected both 'up' and 'down'\n"},
+        {POOL("signals: {up: TTIN, down: SIGTTIN}"),
+         "t.yaml:1:34: pools.a.signals: expected two signals, got the same for 'up' and 'down'\n"},
+        {POOL("signals: {up: KILL, down: TTOU}"),
+         "t.yaml:1:48: pools.a.signals.up: expected a signal (TTIN, TTOU, USR1 or USR2), got 'KILL'\n"},
+        {POOL("stop: {signal: TTIN}"),
+         "t.yaml:1:49: pools.a.stop.signal: expected a signal (TERM, INT, QUIT, "
+         "HUP, USR1, USR2, WINCH or KILL), got 'TTIN'\n"},
+        {"pools: {a: {servers: [x:1], signals: {up: TTIN, down: TTOU}}}\n",
+         "t.yaml:1:29: pools.a.signals: is only for pools with a 'command'; this one has 'servers'\n"},
+    };
+    SAY(rows);
+    struct config *config = load(
+        "pools: {a: {command: sh $PORT, port: 9000, workers: {min: 1, max: 200}, signals: {up: TTIN, down: "
+        "TTOU}}, b: {command: sh $PORT, port: 9002, workers: 1}}\n"); /* one process, and its replacement */
+    ck_assert_uint_eq(config_processes(&config->pools[0]), 1);
+    config_unref(&config);
+}
+END_TEST
+
 START_TEST(warnings_tell_what_will_bite)
 {
     quiet_environment();
@@ -473,5 +497,6 @@ UNIT_MAIN("config/validate", keys_that_are_not_known_suggest_the_nearest,
           addresses_are_addresses_and_nobody_elses, ranges_of_ports_need_room_and_do_not_overlap,
           routes_lead_to_pools_by_paths_that_can_match,
           what_the_environment_gave_is_told_with_where_it_came_from, everything_wrong_is_told_at_once,
-          a_measure_by_statsd_needs_the_place_where_it_comes_in, warnings_tell_what_will_bite,
+          a_measure_by_statsd_needs_the_place_where_it_comes_in,
+          signals_are_two_that_ask_for_more_and_for_fewer, warnings_tell_what_will_bite,
           workers_that_stay_root_beside_a_user_are_warned_of, addresses_overlap_when_one_is_every_address)

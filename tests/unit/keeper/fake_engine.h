@@ -121,6 +121,10 @@ static void fake_obey(const char *words)
         order.kind = ORDER_STOP;
     } else if (sscanf(words, "kill %d %u", &order.slot, &order.generation) == 2) {
         order.kind = ORDER_KILL;
+    } else if (sscanf(words, "more %d %u %63s %u", &order.slot, &order.generation, pool, &number) == 4) {
+        order.kind = ORDER_MORE;
+    } else if (sscanf(words, "fewer %d %u %63s %u", &order.slot, &order.generation, pool, &number) == 4) {
+        order.kind = ORDER_FEWER;
     } else if (sscanf(words, "retire %d", &order.slot) == 1) {
         order.kind = ORDER_RETIRE;
     } else if (sscanf(words, "reload %u", &number) == 1) {

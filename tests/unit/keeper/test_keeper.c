@@ -108,6 +108,46 @@ START_TEST(orders_that_the_file_does_not_say_are_refused)
 }
 END_TEST
 
+START_TEST(signals_go_only_to_whom_the_file_says)
+{
+    struct bench *bench = bench_new("", "pools: {web: {command: [sh, -c, \"trap 'echo more' USR1; trap 'echo "
+                                        "fewer' USR2; echo up; while :; do "
+                                        "sleep 0.01; done\"], bind: port, signals: {up: USR1, down: USR2}}, "
+                                        "plain: {command: sleep 1000, bind: port}}");
+    char line[512] = "";
+    int slot, other;
+
+    bench_start(bench);
+    expect_engine(bench);
+    start_worker(bench, "web", 1, &slot);
+    start_worker(bench, "plain", 1, &other);
+    while (!strstr(line, "up")) {
+        tell(bench, "output 0");
+        expect(bench, "output ", line);
+    }
+    tell(bench, "more 0 7 web 1"); /* another process's */
+    tell(bench, "more 0 1 plain 1");
+    tell(bench, "more 1 1 plain 1"); /* which would end by it */
+    tell(bench, "fewer 1 1 web 1");
+    tell(bench, "more 5 1 web 1");
+    tell(bench, "fewer 0 1 web 1");
+    while (!strstr(line, "fewer")) {
+        tell(bench, "output 0");
+        expect(bench, "output ", line);
+    }
+    ck_assert_ptr_null(strstr(line, "more"));
+    tell(bench, "more 0 1 web 1");
+    while (!strstr(line, "more")) {
+        tell(bench, "output 0");
+        expect(bench, "output ", line);
+    }
+    tell(bench, "kill 1 1"); /* it lived until now */
+    expect(bench, "exited", line);
+    ck_assert_int_eq(bench_stop(bench, NULL), 0);
+    bench_free(bench);
+}
+END_TEST
+
 START_TEST(a_command_that_went_away_is_told_and_the_rest_goes_on)
 {
     struct bench *bench = bench_new(
@@ -357,7 +397,7 @@ END_TEST
 UNIT_MAIN("keeper/keeper", it_starts_an_engine_and_workers_and_ends_them,
           an_exit_is_told_with_its_status_and_last_words,
           a_slot_has_one_process_at_a_time_and_each_a_generation,
-          orders_that_the_file_does_not_say_are_refused,
+          orders_that_the_file_does_not_say_are_refused, signals_go_only_to_whom_the_file_says,
           a_command_that_went_away_is_told_and_the_rest_goes_on,
           what_a_worker_leaves_in_its_group_ends_with_it, orphans_of_workers_are_reaped,
           nothing_is_left_when_the_keeper_is_killed, a_guard_that_died_is_replaced_and_knows_everything,

@@ -100,6 +100,25 @@ START_TEST(another_user_finds_its_own_home)
 }
 END_TEST
 
+START_TEST(one_with_workers_of_its_own_is_told_how_many_unless_the_file_says)
+{
+    char *entries[] = {"WEB_CONCURRENCY=2"};
+    struct pool_config pool = {0}, told = {.environment_count = 1, .environment = entries};
+    struct endpoint endpoint = {.is_set = true, .kind = BIND_PORT, .port = 9123};
+    struct environment environment = made(&pool, &endpoint, NULL);
+
+    worker_children(&environment, 0);
+    ck_assert_ptr_null(environment_get(&environment, "WEB_CONCURRENCY"));
+    worker_children(&environment, 6);
+    ck_assert_str_eq(environment_get(&environment, "WEB_CONCURRENCY"), "6");
+    environment_fini(&environment);
+    environment = made(&told, &endpoint, NULL);
+    worker_children(&environment, 6);
+    ck_assert_str_eq(environment_get(&environment, "WEB_CONCURRENCY"), "2");
+    environment_fini(&environment);
+}
+END_TEST
+
 START_TEST(the_words_of_a_command_are_filled_in)
 {
     char *words[] = {"server", "--port", "$PORT", "--name=${WORKER}"};
@@ -120,4 +139,5 @@ UNIT_MAIN("keeper/worker_plan", a_worker_on_a_port_finds_it_in_its_environment,
           the_pools_environment_wins_and_may_name_the_workers_words,
           an_inherited_listener_is_announced_as_systemd_does,
           a_command_that_names_its_descriptor_is_not_told_twice, another_user_finds_its_own_home,
+          one_with_workers_of_its_own_is_told_how_many_unless_the_file_says,
           the_words_of_a_command_are_filled_in)
