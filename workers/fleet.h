@@ -124,7 +124,7 @@ bool fleet_drain(struct fleet *fleet, unsigned number);
 /* The healthy ones, by slot number: borrowed until the next change. */
 struct backend *const *fleet_backends(const struct fleet *fleet, unsigned *count);
 
-/* A pool with `signals`: how many workers of their own its members have at least, for each of which `concurrency` is
+/* A pool with `signals`: how many workers of their own its members have ready at least, for each of which `concurrency` is
  * (pool_widen). Others: 1. When it changes on_members is called. */
 unsigned fleet_breadth(const struct fleet *fleet);
 

@@ -133,14 +133,22 @@ unsigned signals_present(const struct fleet *fleet, unsigned *young)
     return all;
 }
 
+/* Those that can take something now: not those that still boot, and not one that was asked to leave. */
+static unsigned breadth_of(const struct worker *worker)
+{
+    unsigned places = worker->children - worker->young;
+
+    return worker->steer.is_begun && worker->steer.believed < places ? worker->steer.believed : places;
+}
+
 unsigned fleet_breadth(const struct fleet *fleet)
 {
     unsigned least = 0;
 
     for (unsigned i = 0; fleet_is_steered(fleet) && i < fleet->count; i++) {
-        const struct worker *worker = fleet->workers[i];
-        if (worker_is_member(worker) && worker->children > 0 && (least == 0 || worker->children < least))
-            least = worker->children;
+        unsigned breadth = breadth_of(fleet->workers[i]);
+        if (worker_is_member(fleet->workers[i]) && breadth > 0 && (least == 0 || breadth < least))
+            least = breadth;
     }
     return least > 0 ? least : 1;
 }

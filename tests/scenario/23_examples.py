@@ -55,6 +55,17 @@ def gunicorn_with_preload(stage):
 
 
 @scenario(limit=40)
+def gunicorn_with_signals(stage):
+    drover = example(stage, "gunicorn", "signals.yaml")
+    wires = [drover.wire() for _ in range(8)]
+    for wire in wires:
+        wire.send_request("GET", "/slow")
+    texts = {wire.read_response().text for wire in wires}
+    assert len(texts) >= 3 and all(text.startswith("web.1,") for text in texts), texts
+    assert drover.stop() == 0
+
+
+@scenario(limit=40)
 def node(stage):
     drover = example(stage, "node")
     assert len({json.loads(drover.get("/").body)["worker"] for _ in range(9)}) == 3

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <signal.h>
+
 #include "tests/unit/admin/fixture.h"
 
 #include "admin/report.h"
@@ -91,6 +93,25 @@ START_TEST(the_numbers_are_those_of_the_slot)
     ck_assert(uptime >= 3 && uptime < 60);
     ck_assert(json_real_value(at(tree, "uptime")) >= 5);
     json_decref(tree);
+    drover_fini();
+}
+END_TEST
+
+START_TEST(of_a_worker_with_workers_of_its_own_those_are_counted)
+{
+    drover_init();
+    drover.pool_configs[0].signal_up = SIGTTIN;
+    drover.fleet.wanted = 5;
+    atomic_store(&drover.slots->slot[drover.workers[0]->slot].children, 4); /* three */
+    for (unsigned number = 2; number <= WORKERS; number++)
+        lose_worker(number, WORKER_ABSENT);
+    json_t *tree = health();
+    ck_assert_int_eq(number_at(tree, "pools/web/ready"), 3);
+    ck_assert_int_eq(number_at(tree, "pools/web/workers/0/children"), 3);
+    ck_assert_str_eq(text_at(tree, "pools/web/status"), "degraded");
+    json_decref(tree);
+    atomic_store(&drover.slots->slot[drover.workers[0]->slot].children, 6);
+    ck_assert_str_eq(status_at("pools/web/status"), "healthy");
     drover_fini();
 }
 END_TEST
@@ -410,6 +431,7 @@ END_TEST
 
 UNIT_MAIN("admin/report", decisions_are_shown_in_the_order_of_their_time_with_their_numbers,
           the_tree_has_exactly_what_the_contract_shows, the_numbers_are_those_of_the_slot,
+          of_a_worker_with_workers_of_its_own_those_are_counted,
           a_pool_that_misses_some_is_degraded_and_serves, a_pool_without_a_healthy_worker_is_down_and_503,
           a_pool_at_zero_on_purpose_is_idle_and_fine, retiring_workers_are_shown_and_not_counted_as_ready,
           an_ejected_worker_is_named_so, a_healthy_worker_that_probes_took_out_is_ejected,

@@ -54,6 +54,23 @@ START_TEST(a_worker_at_its_concurrency_gets_nothing_more)
 }
 END_TEST
 
+START_TEST(a_worker_with_three_of_its_own_holds_three_times_its_concurrency)
+{
+    struct fixture fixture;
+    struct place places[7];
+    fixture_init(&fixture);
+    fixture.config.concurrency = 2;
+    fixture_start(&fixture, 1);
+    pool_widen(fixture.pool, 3);
+    for (unsigned i = 0; i < 6; i++)
+        ck_assert(take(&fixture, PLACE_REQUEST, &places[i]));
+    ck_assert(!take(&fixture, PLACE_REQUEST, &places[6]));
+    for (unsigned i = 0; i < 6; i++)
+        release(&places[i]);
+    fixture_fini(&fixture);
+}
+END_TEST
+
 START_TEST(tunnels_count_toward_concurrency_by_their_share)
 {
     struct fixture fixture;
@@ -329,6 +346,7 @@ START_TEST(sets_follow_each_other_while_places_are_taken)
 END_TEST
 
 UNIT_MAIN("balancer/pool", a_set_is_in_the_order_of_slot_numbers, a_set_without_backends_lets_everybody_wait,
+          a_worker_with_three_of_its_own_holds_three_times_its_concurrency,
           a_worker_at_its_concurrency_gets_nothing_more, tunnels_count_toward_concurrency_by_their_share,
           without_a_target_tunnels_weigh_nothing, huge_targets_keep_their_proportion,
           a_lane_that_is_full_takes_nothing_more_and_harms_no_other,

@@ -194,6 +194,12 @@ START_TEST(the_bound_of_the_pool_grows_with_its_workers)
     fifth(0);
     ck_assert_uint_eq(fleet_breadth(world.fleet), 3);
     ck_assert_uint_eq(world.members_calls, told + 1);
+    fleet_scale(world.fleet, 3, 3);
+    orders_while(2 * S, ORDER_MORE);
+    ck_assert_uint_eq(fleet_breadth(world.fleet), 3);
+    fleet_scale(world.fleet, 2, 2);
+    ck_assert_uint_eq(orders_while(200 * MS, ORDER_FEWER), 1);
+    ck_assert_uint_eq(fleet_breadth(world.fleet), 2); /* one of the three is leaving */
     remove_proc();
 }
 END_TEST
