@@ -56,10 +56,11 @@ struct slot {
     /* Written by the control thread of the engine that decides. */
     _Alignas(64) _Atomic uint32_t state; /* enum worker_state */
     _Atomic uint64_t state_since_us;
-    _Atomic uint32_t crashes;  /* in a row, for the backoff */
-    _Atomic uint32_t retiring; /* 1: is to go when it holds nothing; survives an engine's crash */
-    _Atomic uint32_t children; /* workers of its own, and 1; 0 = not counted */
-    _Atomic uint64_t memory;   /* proportional set size, bytes; 0 = not measured */
+    _Atomic uint32_t crashes;         /* in a row, for the backoff */
+    _Atomic uint32_t retiring;        /* 1: is to go when it holds nothing; survives an engine's crash */
+    _Atomic uint32_t children;        /* workers of its own, and 1; 0 = not counted */
+    _Atomic uint64_t memory;          /* proportional set size, bytes; 0 = not measured */
+    _Atomic uint64_t requests_before; /* of `requests`: answered by the processes before this one */
 
     /* Written by the loops. */
     _Alignas(64) _Atomic uint64_t requests; /* heads that were answered, ever */

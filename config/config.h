@@ -103,6 +103,9 @@ struct pool_config {
     unsigned scale_idle;                       /* ms; 0: by the boot time */
     unsigned scale_burst, scale_headroom;      /* thousandths */
     bool dry_run;
+    uint64_t memory_worker;                    /* bytes; a worker above is recycled; 0 = no bound */
+    unsigned recycle_requests, recycle_jitter; /* 0 = no bound */
+    unsigned recycle_age;                      /* ms; 0 = no bound */
     enum measure measure;
     unsigned start_timeout, start_backoff, start_backoff_max; /* ms */
     int stop_signal;

@@ -204,6 +204,22 @@ static const struct option scale[] = {
      .help = "Decides and records, but keeps `max` workers."},
 };
 
+static const struct option memory[] = {
+    {"worker", SIZE(0, 1024ull * GIB), POOL(memory_worker), .preset = "0",
+     .help =
+         "A worker that holds more, with all that it has started itself, for some seconds is recycled. 0: "
+         "no bound."},
+};
+
+static const struct option recycle[] = {
+    {"requests", COUNT(0, 1000u * MILLION), POOL(recycle_requests), .preset = "0",
+     .help = "A worker that has answered so many is recycled; a WebSocket's handshake is one. 0: no bound."},
+    {"jitter", COUNT(0, 1000u * MILLION), POOL(recycle_jitter), .preset = "0",
+     .help = "Up to so many requests more, drawn for each process, so that workers are not due together."},
+    {"age", DURATION(0, 40u * DAY), POOL(recycle_age), .preset = "0s",
+     .help = "A process that is older is recycled; each has up to a tenth more. 0: no bound."},
+};
+
 static const struct option target[] = {
     {"concurrency", .kind = OPTION_AUTO, .low = 1, .high = LANE, POOL(target_concurrency), .preset = "auto",
      .help = "Requests that one worker carries well. auto: `concurrency` where that is set, else 10."},
@@ -326,6 +342,10 @@ static const struct option pools[] = {
          "drover. statsd: what gunicorn reports to `statsd` of requests that have ended, for traffic that "
          "goes another way; with `--statsd-prefix` and the pool's name, or without a prefix where one "
          "pool alone has this."},
+    {"memory", .kind = OPTION_SECTION, .section = SECTION(memory), .only = FOR_LAUNCHED,
+     .help = "What workers may hold."},
+    {"recycle", .kind = OPTION_SECTION, .section = SECTION(recycle), .only = FOR_LAUNCHED,
+     .help = "When workers are replaced by new processes: one at a time in a pool, the new one ready first."},
     {"servers", .kind = OPTION_SERVERS, POOL(servers), .only = FOR_SERVERS,
      .help = "Backends that drover does not launch, instead of `command`: `host:port`, `[v6]:port` or "
              "`unix:/path`, each with "

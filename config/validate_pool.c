@@ -9,6 +9,8 @@
 #include "config/decide.h"
 #include "config/validate.h"
 
+#define RECYCLE_AGE_LEAST 1000u /* ms */
+
 struct checking {
     struct filling *filling;
     const struct pool_config *pool;
@@ -117,6 +119,15 @@ static void check_rest(struct checking *checking)
     if (pool->scale_window > 0 && pool->scale_burst_window > pool->scale_window) {
         struct place place = at(checking, "scale");
         findings_error(findings, place, checking->key, "expected burst_window to be at most window");
+    }
+    if (pool->recycle_jitter > 0 && pool->recycle_requests == 0) {
+        struct place place = at(checking, "recycle");
+        findings_error(findings, place, checking->key, "expected jitter only beside requests");
+    }
+    if (pool->recycle_age > 0 && pool->recycle_age < RECYCLE_AGE_LEAST) {
+        struct place place = at(checking, "recycle");
+        findings_error(findings, place, checking->key, "expected an age of at least 1s, or 0, got '%ums'",
+                       pool->recycle_age);
     }
     if (pool->start_backoff > 0 && pool->start_backoff_max > 0 &&
         pool->start_backoff_max < pool->start_backoff) {

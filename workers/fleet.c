@@ -444,8 +444,11 @@ static void measure(struct fleet *fleet, uint64_t now_us)
         return;
     fleet->measured_us = now_us;
     struct worker *worker = fleet->workers[++fleet->measured % fleet->count];
-    if (worker->is_running)
-        atomic_store(&worker->slot->memory, memory_of_process(worker->pid));
+    if (!worker->is_running)
+        return;
+    uint64_t bytes = memory_of_process(worker->pid);
+    atomic_store(&worker->slot->memory, bytes);
+    recycler_measured(worker, bytes);
 }
 
 void fleet_tick(struct fleet *fleet, uint64_t now_us)
@@ -455,6 +458,7 @@ void fleet_tick(struct fleet *fleet, uint64_t now_us)
         worker_tick(fleet->workers[i], now_us);
     signals_tick(fleet, now_us);
     measure(fleet, now_us);
+    recycler_step(fleet, now_us);
     fleet_settle(fleet);
 }
 

@@ -9,6 +9,7 @@
 #include "keeper/orders.h"
 #include "workers/decisions.h"
 #include "workers/fleet.h"
+#include "workers/recycler.h"
 #include "workers/sizer.h"
 #include "workers/steer.h"
 
@@ -42,6 +43,7 @@ struct worker {
     bool was_killed;         /* by us */
     bool tunnels_told;       /* their end was ordered */
     unsigned ejections_seen; /* in a row */
+    struct wear wear;        /* of its process */
     uint64_t answered_seen;  /* of slot->requests */
     int replaces;            /* FATE_REPLACES: the slot of the one it came for */
     /* In a pool with `signals`: */
@@ -90,6 +92,7 @@ struct fleet {
     unsigned failed_replacements; /* in a row */
     uint64_t replace_after_us;    /* no other is tried before */
     struct rollout rollout;
+    struct recycler recycler;
 
     struct worker **workers; /* by slot number */
     unsigned count;
@@ -137,6 +140,10 @@ void rollout_on_failed(struct worker *worker, const char *why);
 /* One that was to be replaced died: who came for it takes its place. */
 void rollout_on_gone(struct worker *worker);
 void rollout_cancel(struct worker *worker); /* nobody needs to come for it any more */
+
+/* recycler.c: whose time is over. */
+void recycler_measured(struct worker *worker, uint64_t bytes);
+void recycler_step(struct fleet *fleet, uint64_t now_us);
 
 /* follow.c: how many the demand wants. */
 void fleet_boot_took(struct fleet *fleet, unsigned took_ms);

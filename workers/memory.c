@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * The memory of one process from /proc. Control thread, rarely: for smaps_rollup the kernel walks the
+ * The memory of one process and its descendants from /proc. Control thread, rarely: for smaps_rollup the kernel walks the
  * process's page tables. */
 #include "workers/memory.h"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/str.h"
 
-#define FILE_MAX 4096
+#define FILE_MAX   4096
+#define FAMILY_MAX 64 /* processes of one worker that are measured */
 
 /* The file as a text, false when it cannot be read. */
 static bool read_text(const char *proc, pid_t pid, const char *name, char into[FILE_MAX])
@@ -51,11 +53,36 @@ static uint64_t resident(const char *proc, pid_t pid)
     return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* Those that its main thread has started; none where the kernel does not tell (CONFIG_PROC_CHILDREN). */
+static unsigned read_children(const char *proc, pid_t pid, pid_t *into, unsigned room)
+{
+    char name[64], text[FILE_MAX];
+    unsigned count = 0;
+
+    str_format(name, sizeof name, "task/%d/children", (int)pid);
+    if (!read_text(proc, pid, name, text))
+        return 0;
+    for (char *at = text, *end; count < room; at = end) {
+        long child = strtol(at, &end, 10);
+        if (end == at || child <= 0)
+            break;
+        into[count++] = (pid_t)child;
+    }
+    return count;
+}
+
 uint64_t memory_of_process_below(const char *proc, pid_t pid)
 {
-    uint64_t size = proportional(proc, pid);
+    pid_t family[FAMILY_MAX] = {pid};
+    unsigned count = 1;
+    uint64_t sum = 0;
 
-    return size ? size : resident(proc, pid);
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t size = proportional(proc, family[i]);
+        sum += size ? size : resident(proc, family[i]);
+        count += read_children(proc, family[i], family + count, FAMILY_MAX - count);
+    }
+    return sum;
 }
 
 uint64_t memory_of_process(pid_t pid)

@@ -186,6 +186,7 @@ static bool take_process(struct worker *worker, uint32_t generation, pid_t pid)
     worker->was_killed = worker->is_unfit = worker->tunnels_told = worker->is_deaf_told = false;
     worker->steer = (struct steer){0};
     worker->ejections_seen = 0;
+    worker->wear = (struct wear){0};
     if (!endpoint_find(&address, fleet->slots, worker->index, generation, fleet->keeper)) {
         log_error("%s: no address is known for it", worker->slot->name);
         return false;
@@ -200,6 +201,7 @@ void worker_on_started(struct worker *worker, uint32_t generation, pid_t pid)
         return;
     bool has_address = take_process(worker, generation, pid);
     worker->fleet->decisions.counters.starts++;
+    atomic_store(&worker->slot->requests_before, atomic_load(&worker->slot->requests));
     if (worker->state == WORKER_STOPPING) { /* retired before it was there */
         worker_order(worker, ORDER_STOP);
         due_in(worker, worker->fleet->pool->stop_timeout);

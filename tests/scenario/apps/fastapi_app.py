@@ -27,6 +27,15 @@ async def pid():
     return os.getpid()
 
 
+LEAKED = []
+
+
+@app.get("/leak")
+async def leak(kb: int = 64):
+    LEAKED.append(os.urandom(kb * 1024))
+    return len(LEAKED)
+
+
 @app.get("/slow")
 async def slow(ms: int = 500):
     await asyncio.sleep(ms / 1000)

@@ -4,6 +4,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -66,6 +67,36 @@ START_TEST(rubbish_counts_as_nothing)
 }
 END_TEST
 
+static void put(const char *path, const char *text)
+{
+    char full[128];
+
+    snprintf(full, sizeof full, "%s/%s", proc, path);
+    for (char *slash = strchr(full + strlen(proc) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        mkdir(full, 0700);
+        *slash = '/';
+    }
+    write_text(full, text);
+}
+
+START_TEST(what_a_worker_has_started_belongs_to_it)
+{
+    put("50/smaps_rollup", "x\nPss:   1024 kB\n");
+    put("50/task/50/children", "51 53 ");
+    put("51/smaps_rollup", "x\nPss:   2048 kB\n");
+    put("51/task/51/children", "52");
+    put("52/smaps_rollup", "x\nPss:   4096 kB\n");
+    put("52/task/52/children", "");
+    ck_assert_uint_eq(memory_of_process_below(proc, 50), 7 * 1024 * 1024); /* 53 is gone */
+    put("52/task/52/children", "50");                                      /* no circle is walked for ever */
+    ck_assert_uint_le(memory_of_process_below(proc, 50), 64 * 4096 * 1024);
+    snprintf(directory, sizeof directory, "rm -r %s/5?", proc);
+    ck_assert_int_eq(system(directory), 0);
+    snprintf(directory, sizeof directory, "%s/42", proc);
+}
+END_TEST
+
 START_TEST(this_process_needs_something)
 {
     ck_assert_uint_gt(memory_of_process(getpid()), 100000);
@@ -82,6 +113,7 @@ int main(void)
     tcase_add_test(tests, where_that_is_not_told_the_resident_pages_count);
     tcase_add_test(tests, no_process_needs_nothing);
     tcase_add_test(tests, rubbish_counts_as_nothing);
+    tcase_add_test(tests, what_a_worker_has_started_belongs_to_it);
     tcase_add_test(tests, this_process_needs_something);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
