@@ -124,10 +124,8 @@ pools:
     command: "true"
     workers: 2
     affinity: {cookie: sid}
-    recycle: {requests: 100}
-    memory: {worker: 100m}
 """)
-    for key in ("http2", "affinity", "recycle", "memory"):
+    for key in ("http2", "affinity"):
         assert any("unknown" in line and key in line for line in lines), (key, lines)
 
 
