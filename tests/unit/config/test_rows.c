@@ -22,7 +22,7 @@ START_TEST(a_misspelt_key_finds_the_one_that_was_meant)
                 {"", NULL},
                 {"kye", "key"},
                 {"xyz", NULL},
-                {"signals", NULL},
+                {"telemetry", NULL},
                 {"a_very_long_key_that_is_nothing_like_any_other_key", NULL}};
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
