@@ -55,7 +55,8 @@ struct backend {
     _Atomic uint32_t idle_limit_ms; /* idle links are closed after this; 0 = not known */
     /* reused links that closed under a request, in a row; from 3 on: fresh links only, for some time */
     _Atomic uint32_t stale_streak;
-    _Atomic uint64_t stale_us; /* when the last of them did */
+    _Atomic uint64_t stale_us;      /* when the last of them did */
+    _Atomic uint32_t streams_limit; /* HTTP/2: that it takes at once on a link; 0 = not known */
 };
 
 struct backend *backend_new(struct slots *slots, int slot, const struct address *address, unsigned weight);

@@ -143,15 +143,16 @@ struct tls_target {
     char *name;
 };
 
-SSL_CTX *tls_client_context(struct slice ca, bool verifies)
+SSL_CTX *tls_client_context(struct slice ca, bool verifies, bool speaks_h2)
 {
-    static const unsigned char protocols[] = "\x08http/1.1";
+    const char *protocols = speaks_h2 ? "\x02h2" : "\x08http/1.1";
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     bool good;
 
     CHECK(context);
-    good = SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
-           SSL_CTX_set_alpn_protos(context, protocols, sizeof protocols - 1) == 0;
+    good =
+        SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
+        SSL_CTX_set_alpn_protos(context, (const unsigned char *)protocols, (unsigned)strlen(protocols)) == 0;
     (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_verify(context, verifies ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     if (good && verifies)
@@ -294,6 +295,15 @@ int tls_handshake(struct tls_stream *stream)
         return (int)not_done(stream, result);
     stream->is_open = true;
     return 0;
+}
+
+bool tls_agreed_on(const struct tls_stream *stream, const char *protocol)
+{
+    const unsigned char *name;
+    unsigned size;
+
+    SSL_get0_alpn_selected(stream->ssl, &name, &size);
+    return slice_equal((struct slice){(const char *)name, size}, slice_of(protocol));
 }
 
 /* True: go on with data. */

@@ -15,8 +15,8 @@ struct tls_stream;
 /* Whom to connect to by TLS: a context and the name that is asked for and verified. Immutable, counted. */
 struct tls_target;
 /* A context for connecting: peers are verified by `ca` (PEM; empty: those that the system trusts), or not at all. NULL: `ca` cannot be
- * read. The caller frees it (SSL_CTX_free). */
-SSL_CTX *tls_client_context(struct slice ca, bool verifies);
+ * read. The caller frees it (SSL_CTX_free). `speaks_h2`: HTTP/2 is asked for by ALPN instead of HTTP/1.1. */
+SSL_CTX *tls_client_context(struct slice ca, bool verifies, bool speaks_h2);
 struct tls_target *tls_target_new(SSL_CTX *context,
                                   const char *name);          /* references the context, copies the name */
 struct tls_target *tls_target_ref(struct tls_target *target); /* NULL gives NULL */
@@ -42,6 +42,7 @@ bool tls_has_more(const struct tls_stream *stream);
 /* As net_write; after -EAGAIN the same bytes, perhaps with more behind them, have to be offered again. */
 ssize_t tls_write(struct tls_stream *stream, const void *bytes, size_t size);
 ssize_t tls_writev(struct tls_stream *stream, const struct iovec *parts, int count);
+bool tls_agreed_on(const struct tls_stream *stream, const char *protocol); /* by ALPN */
 /* The handshake or a read cannot go on before the socket takes more: EV_WRITE is wanted. */
 bool tls_wants_room(const struct tls_stream *stream);
 void tls_shutdown_write(struct tls_stream *stream); /* close_notify; reading goes on */

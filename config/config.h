@@ -12,6 +12,7 @@
 
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 enum bind_kind { BIND_PORT, BIND_UNIX, BIND_FD }; /* after `auto` was decided by what the command names */
+enum protocol { PROTOCOL_H1, PROTOCOL_H2 };
 enum balance { BALANCE_LEAST_CONN, BALANCE_RANDOM_TWO, BALANCE_HASH };
 enum hash_key { HASH_CLIENT, HASH_HEADER, HASH_COOKIE };
 enum measure { MEASURE_PROXY, MEASURE_STATSD }; /* who says what a pool is asked to carry */
@@ -125,8 +126,9 @@ struct pool_config {
     unsigned queue_length, queue_timeout, queue_target; /* ms */
     unsigned target_concurrency;                        /* `auto` decided: concurrency where set, else 10 */
     unsigned target_tunnels;
-    unsigned target_rps; /* of one worker; 0 = not used */
-    unsigned target_p95; /* ms; 0 = not used */
+    unsigned target_rps;    /* of one worker; 0 = not used */
+    unsigned target_p95;    /* ms; 0 = not used */
+    enum protocol protocol; /* that its workers or servers are spoken to in */
     enum balance balance;
     enum hash_key hash_key;
     char *hash_name;                   /* header's or cookie's name */

@@ -32,6 +32,7 @@ static const struct option_word log_formats[] = {
 static const struct option_word drop_pass[] = {{"drop", false}, {"pass", true}, {NULL, 0}};
 static const struct option_word binds[] = {
     {"auto", BIND_AUTO}, {"port", BIND_PORT}, {"unix", BIND_UNIX}, {"fd", BIND_FD}, {NULL, 0}};
+static const struct option_word protocols[] = {{"h1", PROTOCOL_H1}, {"h2", PROTOCOL_H2}, {NULL, 0}};
 static const struct option_word balances[] = {{"least_conn", BALANCE_LEAST_CONN},
                                               {"random_two", BALANCE_RANDOM_TWO},
                                               {"hash", BALANCE_HASH},
@@ -56,7 +57,7 @@ static const struct option timeouts[] = {
     {"response", DURATION(0, DAY), TOP(timeouts.response), .preset = "60s",
      .help = "From the request's end to the end of the response's head. 0: no bound."},
     {"stall", DURATION(0, DAY), TOP(timeouts.stall), .preset = "60s",
-     .help = "Between two bytes of a response's body (not for text/event-stream). 0: no bound."},
+     .help = "Between two bytes of a response's body (not for text/event-stream and gRPC). 0: no bound."},
     {"tunnel", DURATION(0, 30u * DAY), TOP(timeouts.tunnel), .preset = "1h",
      .help = "How long a WebSocket may be idle in both directions. 0: no bound."},
     {"drain", DURATION(1, DAY), TOP(timeouts.drain), .preset = "30s",
@@ -354,6 +355,10 @@ static const struct option pools[] = {
      .example = "[api:8000, \"10.0.0.6:8000 weight=2\"]"},
     {"tls", .kind = OPTION_SECTION, .section = SECTION(servers_tls), .only = FOR_SERVERS,
      .help = "How servers with https:// are verified."},
+    {"protocol", .kind = OPTION_WORD, .words = protocols, POOL(protocol), .preset = "h1",
+     .help = "What its workers or servers speak: h1 (HTTP/1.1), or h2 (HTTP/2 without an upgrade, many "
+             "requests on one connection; with "
+             "`https://` agreed on by ALPN). gRPC needs h2."},
     {"concurrency", COUNT(0, LANE), POOL(concurrency), .preset = "0",
      .help = "Most requests that one worker holds at once; more wait in the queue. 0: no bound."},
     {"queue", .kind = OPTION_SECTION, .section = SECTION(queue),

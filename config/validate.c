@@ -32,6 +32,23 @@ static bool path_covers(const char *wide, const char *narrow)
     return size == 1 || (strncmp(wide, narrow, size) == 0 && (narrow[size] == 0 || narrow[size] == '/'));
 }
 
+/* A pool that speaks HTTP/2 is never buffered, whatever a route says. */
+static void check_route_buffering(struct filling *filling, unsigned index, const struct yaml_node *item)
+{
+    const struct config *config = filling->config;
+    const struct route_config *route = &config->routes[index];
+    const struct yaml_node *node = node_find(item, "buffering");
+    char key[KEY_PATH_MAX];
+
+    if (!node || route->buffering != BUFFERING_ON || route->pool >= config->pool_count ||
+        config->pools[route->pool].protocol != PROTOCOL_H2)
+        return;
+    str_format(key, sizeof key, "routes[%u].buffering", index);
+    findings_error(filling->findings, node->place, key,
+                   "expected auto or off, as pool '%s' has 'protocol: h2', got 'on'",
+                   config->pools[route->pool].name);
+}
+
 static void check_routes(struct filling *filling)
 {
     const struct config *config = filling->config;
@@ -41,6 +58,8 @@ static void check_routes(struct filling *filling)
     for (unsigned i = 0; i < config->route_count; i++) {
         const struct route_config *route = &config->routes[i];
         const struct yaml_node *item = node_item(list, i);
+        if (item)
+            check_route_buffering(filling, i, item);
         for (unsigned j = 0; j < i && route->path && item; j++) {
             const struct route_config *before = &config->routes[j];
             if (!before->path || !path_covers(before->path, route->path) ||

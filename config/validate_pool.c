@@ -111,6 +111,11 @@ static void check_rest(struct checking *checking)
         struct place place = at(checking, "key");
         findings_error(findings, place, checking->key, "is only for 'balance: hash'");
     }
+    if (pool->protocol == PROTOCOL_H2 && pool->buffering == BUFFERING_ON) {
+        struct place place = at(checking, "buffering");
+        findings_error(findings, place, checking->key,
+                       "expected auto or off, as 'protocol: h2' is never buffered, got 'on'");
+    }
     if (pool->is_sized && pool->workers_min > pool->workers && pool->workers > 0) {
         struct place place = at(checking, "workers");
         findings_error(findings, place, checking->key, "expected min to be at most max, got %u and %u",

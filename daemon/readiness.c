@@ -33,7 +33,8 @@ static struct probe_question question_of(const struct check *check)
                                    .path = config->probe_path,
                                    .host = "localhost",
                                    .timeout_ms = config->probe_timeout,
-                                   .connect_only = check->kind == CHECK_EJECTED};
+                                   .connect_only = check->kind == CHECK_EJECTED,
+                                   .protocol = config->protocol};
 }
 
 static void check_free(struct check *check)

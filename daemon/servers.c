@@ -157,6 +157,7 @@ static void watch_spot(struct spot *spot)
         .host = spot->host,
         .timeout_ms = pool->probe_timeout,
         .secure = spot->secure,
+        .protocol = pool->protocol,
     };
     spot->watch = health_watch_start(spot->servers->loop, &question, pool, spot->is_fit, on_fitness, spot);
 }
@@ -442,8 +443,8 @@ static void make_context(struct servers *servers)
         is_needed |= pool->servers[i].is_tls;
     if (!is_needed)
         return;
-    servers->context =
-        tls_client_context((struct slice){pool->tls_ca.bytes, pool->tls_ca.size}, pool->tls_verify);
+    servers->context = tls_client_context((struct slice){pool->tls_ca.bytes, pool->tls_ca.size},
+                                          pool->tls_verify, pool->protocol == PROTOCOL_H2);
     if (!servers->context) {
         log_error(
             "%s: nobody is trusted: the certificates of this machine cannot be read (tls.ca names others)",
@@ -461,7 +462,8 @@ static bool is_same_text(const char *a, const char *b)
 
 static bool is_same_tls(const struct pool_config *a, const struct pool_config *b)
 {
-    return a->tls_verify == b->tls_verify && is_same_text(a->tls_name, b->tls_name) &&
+    return a->tls_verify == b->tls_verify && a->protocol == b->protocol &&
+           is_same_text(a->tls_name, b->tls_name) &&
            slice_equal((struct slice){a->tls_ca.bytes, a->tls_ca.size},
                        (struct slice){b->tls_ca.bytes, b->tls_ca.size});
 }
@@ -510,7 +512,7 @@ static bool is_same_probe(const struct pool_config *a, const struct pool_config 
 {
     if (has_probe(a) != has_probe(b))
         return false;
-    return !has_probe(a) || (strcmp(a->probe_path, b->probe_path) == 0 &&
+    return !has_probe(a) || (strcmp(a->probe_path, b->probe_path) == 0 && a->protocol == b->protocol &&
                              a->probe_interval == b->probe_interval && a->probe_timeout == b->probe_timeout &&
                              a->probe_rise == b->probe_rise && a->probe_fall == b->probe_fall);
 }

@@ -20,6 +20,7 @@ struct probe_question {
     const char *host;    /* for the Host field, NULL: localhost; copied */
     unsigned timeout_ms; /* of the whole check; not 0 */
     bool connect_only;
+    enum protocol protocol;    /* that it is asked in */
     struct tls_target *secure; /* by TLS; NULL: plain. The probe takes a reference of its own */
 };
 

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * One check: connect, ask, read one whole response head. On the control thread's loop; owns its socket.
+ * One check: connect, ask, read one whole response head, in HTTP/1 or HTTP/2. On the control thread's loop; owns its socket.
  * Whatever goes wrong makes the answer UNFIT with the reason in words; one deadline bounds all of it, and
  * PROBE_HEAD_MAX what is read. */
 #include <errno.h>
 
 #include "base/buffer.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/net.h"
 #include "base/tls.h"
 #include "health/health.h"
 #include "http/h1.h"
+#include "http/h2.h"
 
 #define PROBE_TAG      0x50524f42u
 #define PROBE_HEAD_MAX 32768u /* all heads together, interim ones included */
@@ -36,7 +38,11 @@ struct probe {
     char *request;
     size_t request_size, sent;
     struct buffer in;
-    size_t seen; /* of h1_read_response */
+    size_t seen;   /* of h1_read_response */
+    struct h2 *h2; /* NULL: HTTP/1 */
+    struct h2_stream stream;
+    struct head *head;                         /* scratch of `h2` */
+    enum { UNDECIDED, IS_FIT, IS_UNFIT } word; /* that the last events gave */
     char why[WHY_MAX];
     void (*on_result)(void *argument, enum probe_result result, const char *why);
     void *argument;
@@ -51,6 +57,8 @@ static void probe_free(struct probe *probe)
     tls_target_unref(&probe->secure);
     net_close(&probe->fd);
     buffer_release(&probe->in);
+    h2_free(&probe->h2);
+    mem_free(probe->head);
     mem_free(probe->request);
     probe->tag = 0;
     mem_free(probe);
@@ -99,17 +107,25 @@ static const char *error_words(int error)
     }
 }
 
-/* True when this was the final head: `conclude` was called then. */
-static bool judge(struct probe *probe, const struct head *head)
+/* Sets `word` when this was the final head. */
+static void judge(struct probe *probe, const struct head *head)
 {
     if (head->status < 200 && head->status != 101)
-        return false;
+        return;
     if (probe->any_status ? head->status != 101 : head->status >= 200 && head->status < 400) {
-        conclude(probe, PROBE_FIT);
-        return true;
+        probe->word = IS_FIT;
+        return;
     }
     str_format(probe->why, sizeof probe->why, "status %u", head->status);
-    conclude(probe, PROBE_UNFIT);
+    probe->word = IS_UNFIT;
+}
+
+/* True when the check is over. */
+static bool has_concluded(struct probe *probe)
+{
+    if (probe->word == UNDECIDED)
+        return false;
+    conclude(probe, probe->word == IS_FIT ? PROBE_FIT : PROBE_UNFIT);
     return true;
 }
 
@@ -129,13 +145,135 @@ static bool read_heads(struct probe *probe)
             conclude(probe, PROBE_UNFIT);
             return true;
         case H1_DONE:
-            if (judge(probe, &head))
+            judge(probe, &head);
+            if (has_concluded(probe))
                 return true;
             buffer_consume(&probe->in, head.size);
             probe->seen = 0;
         }
     }
 }
+
+/* --- HTTP/2 --- */
+
+static void on_response(void *owner, struct h2_stream *stream, const struct head *head)
+{
+    (void)stream;
+    judge(owner, head);
+}
+
+static void on_data(void *owner, struct h2_stream *stream, struct slice data)
+{
+    (void)owner;
+    (void)stream;
+    (void)data;
+}
+
+static void on_end(void *owner, struct h2_stream *stream, struct slice trailers)
+{
+    (void)owner;
+    (void)stream;
+    (void)trailers;
+}
+
+static void on_sent(void *owner, struct h2_stream *stream, bool is_all)
+{
+    (void)owner;
+    (void)stream;
+    (void)is_all;
+}
+
+/* A reset is an answer too, where any will do: some servers of gRPC reset whatever is no call. */
+static void on_closed(void *owner, struct h2_stream *stream, uint32_t code)
+{
+    struct probe *probe = owner;
+
+    (void)stream;
+    if (probe->word != UNDECIDED)
+        return;
+    str_format(probe->why, sizeof probe->why, "closed without an answer: HTTP/2 error %u", code);
+    probe->word = probe->any_status && code != H2_REFUSED_STREAM ? IS_FIT : IS_UNFIT;
+}
+
+static const struct h2_events h2_events = {.on_response = on_response,
+                                           .on_data = on_data,
+                                           .on_end = on_end,
+                                           .on_sent = on_sent,
+                                           .on_closed = on_closed};
+
+static void open_h2(struct probe *probe, const char *path, const char *host)
+{
+    struct h2_options options = {.role = H2_ASKS,
+                                 .stream_window = 65535,
+                                 .connection_window = 65535,
+                                 .limits = {PROBE_HEAD_MAX, HEAD_FIELDS_MAX, true}};
+    struct h2_target target = {.method = SLICE("GET"),
+                               .scheme = probe->secure ? SLICE("https") : SLICE("http"),
+                               .authority = slice_of(host),
+                               .path = slice_of(path)};
+    const struct h2_field fields[] = {{SLICE("user-agent"), SLICE("drover-probe"), false},
+                                      {SLICE("accept"), SLICE("*/*"), false}};
+
+    options.scratch = probe->head = mem_zero(sizeof *probe->head);
+    probe->h2 = h2_new(&options, &h2_events, probe);
+    CHECK(h2_request(probe->h2, &probe->stream, METHOD_GET, &target, fields, 2, true));
+}
+
+/* 0, or as net_write answers. */
+static int agree_on_h2(struct probe *probe)
+{
+    int result;
+
+    if (!probe->tls || tls_is_open(probe->tls))
+        return 0;
+    result = tls_handshake(probe->tls);
+    if (result == 0 && !tls_agreed_on(probe->tls, "h2")) {
+        str_format(probe->why, sizeof probe->why, "it does not speak HTTP/2 (ALPN)");
+        return -EPROTO;
+    }
+    if (result < 0 && result != -EAGAIN)
+        str_format(probe->why, sizeof probe->why, "%s", tls_problem(probe->tls));
+    return result;
+}
+
+/* Whatever is to be said now. False: the check is over. */
+static bool say_h2(struct probe *probe)
+{
+    struct iovec parts[H2_PARTS];
+    ssize_t done = agree_on_h2(probe);
+
+    while (done >= 0) {
+        unsigned count = h2_unsent(probe->h2, parts, H2_PARTS);
+        if (count == 0)
+            return true;
+        done = probe_write(probe, parts[0].iov_base, parts[0].iov_len); /* there is little of it */
+        h2_sent(probe->h2, done > 0 ? (size_t)done : 0);
+    }
+    if (done == -EAGAIN)
+        return true;
+    if (!*probe->why)
+        str_format(probe->why, sizeof probe->why, "%s", error_words((int)-done));
+    conclude(probe, PROBE_UNFIT);
+    return false;
+}
+
+/* True when the check is over. */
+static bool take_h2(struct probe *probe)
+{
+    bool good = h2_receive(probe->h2, buffer_slice(&probe->in), clock_us());
+
+    buffer_release(&probe->in);
+    if (has_concluded(probe))
+        return true;
+    if (!good) {
+        str_format(probe->why, sizeof probe->why, "unreadable answer: %s", h2_problem(probe->h2));
+        conclude(probe, PROBE_UNFIT);
+        return true;
+    }
+    return !say_h2(probe);
+}
+
+/* --- either --- */
 
 static void read_answer(struct probe *probe)
 {
@@ -153,7 +291,7 @@ static void read_answer(struct probe *probe)
             return unfit(probe, error_words((int)-size));
         buffer_commit(&probe->in, (size_t)size);
         total += (size_t)size;
-        if (read_heads(probe))
+        if (probe->h2 ? take_h2(probe) : read_heads(probe))
             return;
         if (buffer_size(&probe->in) > PROBE_HEAD_MAX)
             break;
@@ -163,6 +301,11 @@ static void read_answer(struct probe *probe)
 
 static void ask(struct probe *probe)
 {
+    if (probe->h2) {
+        if (say_h2(probe) && (!probe->tls || tls_is_open(probe->tls)))
+            read_answer(probe);
+        return;
+    }
     while (probe->sent < probe->request_size) {
         ssize_t size = probe_write(probe, probe->request + probe->sent, probe->request_size - probe->sent);
         if (size == -EAGAIN)
@@ -216,6 +359,10 @@ static void write_request(struct probe *probe, const struct probe_question *ques
     const char *host = question->host && *question->host ? question->host : "localhost";
 
     probe->any_status = !question->path || !*question->path;
+    if (question->protocol == PROTOCOL_H2) {
+        open_h2(probe, probe->any_status ? "/" : question->path, host);
+        return;
+    }
     probe->request =
         mem_print("%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: drover-probe\r\nAccept: */*\r\n"
                   "Connection: close\r\n\r\n",
@@ -239,7 +386,8 @@ struct probe *probe_start(struct loop *loop, const struct probe_question *questi
     probe->argument = argument;
     task_init(&probe->failed, on_failed);
     deadline_init(&probe->deadline, on_due, probe);
-    write_request(probe, question);
+    if (!question->connect_only)
+        write_request(probe, question);
     probe->fd = net_connect(&question->address);
     if (probe->fd < 0) {
         str_format(probe->why, sizeof probe->why, "%s", error_words(-probe->fd));

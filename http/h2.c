@@ -127,6 +127,18 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head
     }
 }
 
+/* What nghttp2 ends the connection for by itself comes with nothing else that says why. */
+static int on_error(nghttp2_session *session, int code, const char *text, size_t size, void *argument)
+{
+    struct h2 *h2 = argument;
+
+    (void)session;
+    (void)text;
+    (void)size;
+    h2->problem = nghttp2_strerror(code);
+    return 0;
+}
+
 static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int code, void *argument)
 {
     struct h2 *h2 = argument;
@@ -354,6 +366,7 @@ static nghttp2_session_callbacks *make_callbacks(void)
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, h2_on_frame_sent);
     nghttp2_session_callbacks_set_send_data_callback(callbacks, h2_on_send_data);
+    nghttp2_session_callbacks_set_error_callback2(callbacks, on_error);
     return callbacks;
 }
 

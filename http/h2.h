@@ -129,6 +129,8 @@ struct h2_target {
 bool h2_request(struct h2 *h2, struct h2_stream *stream, enum method method, const struct h2_target *target,
                 const struct h2_field *fields, unsigned count, bool ends);
 bool h2_may_open(const struct h2 *h2); /* the peer takes another stream now */
+unsigned
+h2_peer_streams(const struct h2 *h2); /* that it takes at once; before its settings have come: any number */
 bool h2_peer_serves_connect(const struct h2 *h2);
 
 /* Answering. In on_request: this is the stream from now on; zeroed. */

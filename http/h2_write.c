@@ -78,8 +78,12 @@ void h2_respond(struct h2 *h2, struct h2_stream *stream, unsigned status, const 
 bool h2_may_open(const struct h2 *h2)
 {
     return !h2->is_broken && !h2->end_is_said && nghttp2_session_check_request_allowed(h2->session) &&
-           h2->streams <
-               nghttp2_session_get_remote_settings(h2->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+           h2->streams < h2_peer_streams(h2);
+}
+
+unsigned h2_peer_streams(const struct h2 *h2)
+{
+    return nghttp2_session_get_remote_settings(h2->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 }
 
 bool h2_peer_serves_connect(const struct h2 *h2)

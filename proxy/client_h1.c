@@ -155,7 +155,8 @@ static bool take_body(struct client *client)
     size_t given = in.size;
     bool goes_on = true;
 
-    while (goes_on) {
+    while (goes_on ||
+           in.size == 0) { /* that this was all is told by the next call, and nothing else will come */
         struct exchange *exchange = client->stream.exchange;
         enum body_event event = h1_body_next(&client->body, &in, &data);
         switch (event) {
@@ -165,7 +166,7 @@ static bool take_body(struct client *client)
             if (client->state != CLIENT_EXCHANGE)
                 return false;
             break;
-        case BODY_MORE: buffer_consume(&client->in, given - in.size); return true;
+        case BODY_MORE: buffer_consume(&client->in, given - in.size); return goes_on;
         case BODY_END:
             buffer_consume(&client->in, given - in.size);
             client->body_is_done = true;

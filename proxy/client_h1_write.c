@@ -159,6 +159,9 @@ static void send_head(struct client_stream *stream, const struct head *head)
 
     if (!client->body_is_done)
         client->closes = true; /* we would have to read the rest first: RFC 9112 section 9.3 */
+    /* To a HEAD, and with 204 and 304, it would say something else (RFC 9110 section 8.6). */
+    plan.is_empty =
+        !has_body && !head->has_content_length && !client->response_has_no_body && head->status != 304;
     client->response_has_no_body = !has_body;
     client->is_chunked = plan.chunked = has_body && !sized && !client->is_http10;
     if (has_body && !sized && client->is_http10)

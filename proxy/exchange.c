@@ -94,6 +94,7 @@ void exchange_finish(struct exchange *exchange)
     spool_free(&exchange->spool);
     spool_free(&exchange->response_spool);
     mem_free(exchange->late_trailers);
+    mem_free(exchange->request_trailers);
     snapshot_unref(&exchange->snapshot);
     task_at_end(&exchange->free_task, proxy->loop);
 }
@@ -145,7 +146,8 @@ static bool may_use_idle_link(const struct exchange *exchange, const struct back
         return false;
     if (atomic_load_explicit(&backend->stale_streak, memory_order_relaxed) < STALE_STREAK)
         return true;
-    return may_be_sent_twice(exchange) &&
+    return (may_be_sent_twice(exchange) ||
+            exchange->to_h2) && /* calls of gRPC are all POST, and its links busy */
            clock_us() - atomic_load_explicit(&backend->stale_us, memory_order_relaxed) > STALE_REST_US;
 }
 
@@ -153,6 +155,7 @@ void exchange_start(struct exchange *exchange, struct place *place)
 {
     struct proxy *proxy = exchange->proxy;
     struct link_stream *link_stream = NULL;
+    enum protocol protocol = exchange->pool->config->protocol;
     enum failure failure = FAILURE_NONE;
 
     exchange_enter(exchange, EXCHANGE_CONNECTING);
@@ -163,9 +166,10 @@ void exchange_start(struct exchange *exchange, struct place *place)
         exchange->first_us = clock_us();
     exchange->wrote = false;
     if (may_use_idle_link(exchange, place->backend))
-        link_stream = link_reuse(proxy, place, may_be_sent_twice(exchange) ? UINT64_MAX : UNSAFE_REUSE_US);
+        link_stream =
+            link_reuse(proxy, place, protocol, may_be_sent_twice(exchange) ? UINT64_MAX : UNSAFE_REUSE_US);
     if (!link_stream)
-        link_stream = link_open(proxy, place, &failure);
+        link_stream = link_open(proxy, place, protocol, &failure);
     if (!link_stream) {
         pool_outcome(exchange->pool, place,
                      failures[failure].blames_backend ? OUTCOME_FAILED : OUTCOME_UNDECIDED, clock_us());
@@ -190,7 +194,9 @@ void exchange_dispatch(struct exchange *exchange)
     };
 
     if (!exchange->head_is_closed) {
-        rewrite_close_request(&exchange->head, exchange->framing, exchange->content_length);
+        bool is_bare = exchange->to_h2 && exchange->framing == FRAMING_CHUNKED;
+        rewrite_close_request(&exchange->head, is_bare ? FRAMING_NONE : exchange->framing,
+                              exchange->content_length);
         exchange->head_is_closed = true;
     }
     if (pool_take(exchange->pool, &pick, &place) == PICK_TAKEN)
@@ -412,6 +418,8 @@ static bool is_buffered(const struct route_config *route, const struct pool_conf
 {
     enum buffering buffering = route->buffering != BUFFERING_INHERIT ? route->buffering : pool->buffering;
 
+    if (pool->protocol == PROTOCOL_H2)
+        return false;
     if (buffering == BUFFERING_AUTO)
         return pool->concurrency > 0;
     return buffering == BUFFERING_ON;
@@ -450,6 +458,30 @@ static void take_websocket(struct exchange *exchange, const struct head *head)
         websocket_accept(key->value, exchange->websocket_accept);
 }
 
+static bool is_grpc(const struct head *head)
+{
+    static const struct slice name = SLICE("application/grpc");
+    const struct field *type = head_find(head, FIELD_CONTENT_TYPE);
+
+    if (!type || type->value.size < name.size ||
+        !slice_equal_nocase((struct slice){type->value.at, name.size}, name))
+        return false;
+    return type->value.size == name.size || type->value.at[name.size] == '+' ||
+           type->value.at[name.size] == ';';
+}
+
+/* What only matters to a pool that speaks HTTP/2. False: it cannot be asked this. */
+static bool prepare_for_h2(struct exchange *exchange, const struct head *head)
+{
+    exchange->to_h2 = exchange->pool->config->protocol == PROTOCOL_H2;
+    if (!exchange->to_h2)
+        return true;
+    exchange->is_grpc = is_grpc(head);
+    if (head->has_trailer_te) /* RFC 9113 section 8.2.2: the one kind of TE there is; gRPC insists on it */
+        buffer_append(&exchange->head, "TE: trailers\r\n", 14);
+    return !exchange->is_websocket;
+}
+
 struct exchange *exchange_open(struct proxy *proxy, struct client_stream *stream, const struct peer *peer,
                                const struct head *head)
 {
@@ -477,6 +509,10 @@ struct exchange *exchange_open(struct proxy *proxy, struct client_stream *stream
     exchange->hash =
         hash_of(exchange->pool->config, head, (struct slice){exchange->real, exchange->real_size});
     exchange->expects_continue = head->expects_continue;
+    if (!prepare_for_h2(exchange, head)) {
+        exchange_refuse(exchange, FAILURE_WEBSOCKET_TO_H2);
+        return NULL;
+    }
     if (config->limits.body && head->framing == FRAMING_LENGTH &&
         head->content_length > config->limits.body) {
         exchange_refuse(exchange, FAILURE_BODY_TOO_LARGE);

@@ -86,6 +86,9 @@ struct exchange {
 
     enum method method;
     uint8_t minor;
+    char *request_trailers; /* to an HTTP/2 worker */
+    bool to_h2;             /* the pool speaks it: bodies go without chunks */
+    bool is_grpc;           /* asked of such a pool */
     bool is_websocket, expects_continue, wants_json, client_half_closed, ended, is_tunnel;
     enum framing framing; /* of the request */
     uint64_t content_length, received, sent;

@@ -157,7 +157,7 @@ bool exchange_body(struct exchange *exchange, struct slice data)
     if (exchange->collects)
         return collect(exchange, data);
     bound_held_body(exchange, data.size);
-    if (exchange->framing == FRAMING_CHUNKED) {
+    if (exchange->framing == FRAMING_CHUNKED && !exchange->to_h2) {
         h1_append_chunk(&exchange->body, data);
     } else {
         data = write_through(exchange, data);
@@ -180,7 +180,9 @@ void exchange_body_end(struct exchange *exchange, struct slice trailers)
         exchange_dispatch(exchange);
         return;
     }
-    if (exchange->framing == FRAMING_CHUNKED) {
+    if (exchange->to_h2) {
+        exchange->request_trailers = trailers.size ? slice_dup(trailers) : NULL;
+    } else if (exchange->framing == FRAMING_CHUNKED) {
         buffer_append(&exchange->body, "0\r\n", 3);
         rewrite_trailers(&exchange->body, trailers);
         buffer_append(&exchange->body, "\r\n", 2);

@@ -18,15 +18,18 @@ enum failure {
     FAILURE_NO_WORKER,
     FAILURE_REFUSED, /* connect refused */
     FAILURE_CONNECT_TIMEOUT,
-    FAILURE_STALE,  /* a link that had carried others closed under the request */
-    FAILURE_CLOSED, /* closed or reset before a whole head, on a fresh link */
+    FAILURE_STALE,          /* a link that had carried others closed under the request */
+    FAILURE_CLOSED,         /* closed or reset before a whole head, on a fresh link */
+    FAILURE_UNPROCESSED,    /* HTTP/2: the worker has not looked at it, since it ends the connection */
+    FAILURE_REFUSED_STREAM, /* HTTP/2: the worker has not looked at it, and says so */
     FAILURE_UNREADABLE,
     FAILURE_RESPONSE_TIMEOUT,
-    FAILURE_BROKEN,        /* broke off in the body */
-    FAILURE_STALLED,       /* no byte of the body for timeouts.stall */
-    FAILURE_SLOW_CLIENT,   /* took no byte for timeouts.send */
-    FAILURE_NO_DESCRIPTOR, /* we have no file descriptor left */
-    FAILURE_DISK,          /* the temporary file could not be written */
+    FAILURE_BROKEN,          /* broke off in the body */
+    FAILURE_STALLED,         /* no byte of the body for timeouts.stall */
+    FAILURE_SLOW_CLIENT,     /* took no byte for timeouts.send */
+    FAILURE_NO_DESCRIPTOR,   /* we have no file descriptor left */
+    FAILURE_WEBSOCKET_TO_H2, /* the pool speaks HTTP/2 */
+    FAILURE_DISK,            /* the temporary file could not be written */
     FAILURE_STOPPING,
     FAILURES
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Links that are kept alive between two requests: a list for each slot, newest first. They are read-armed,
+ * Links that are kept alive between two requests, and those of HTTP/2 while they take streams: a list for each slot, newest first. They are read-armed,
  * so that an end is seen at once, and closed before the worker would: its keep-alive time is learned from
  * the first link that it closed early. */
 #include "base/clock.h"
@@ -29,7 +29,7 @@ struct link *idle_take(struct proxy *proxy, const struct backend *backend, uint6
 {
     list_each_safe (node, next, &proxy->idle[backend->slot]) {
         struct link *link = list_entry(node, struct link, idle_node);
-        if (link->backend != backend)
+        if (link->backend != backend || link->h2)
             continue;
         if (clock_us() - link->last_used_us > used_within_us)
             return NULL; /* newest first: the others are older */
@@ -39,7 +39,19 @@ struct link *idle_take(struct proxy *proxy, const struct backend *backend, uint6
     return NULL;
 }
 
-void idle_close_all(struct proxy *proxy, const struct backend *backend)
+struct link *idle_share(struct proxy *proxy, const struct backend *backend, uint64_t used_within_us)
+{
+    list_each_safe (node, next, &proxy->idle[backend->slot]) {
+        struct link *link = list_entry(node, struct link, idle_node);
+        if (link->backend != backend || !link->h2)
+            continue;
+        if (link->state != LINK_IDLE || clock_us() - link->last_used_us <= used_within_us)
+            return link;
+    }
+    return NULL;
+}
+
+void idle_retire_all(struct proxy *proxy, const struct backend *backend)
 {
     unsigned first = backend ? (unsigned)backend->slot : 0, last = backend ? first : SLOTS_MAX - 1;
 
@@ -47,7 +59,7 @@ void idle_close_all(struct proxy *proxy, const struct backend *backend)
         list_each_safe (node, next, &proxy->idle[slot]) {
             struct link *link = list_entry(node, struct link, idle_node);
             if (!backend || link->backend == backend)
-                link_close(&link);
+                link->ops->retire(link);
         }
     }
 }

@@ -12,10 +12,13 @@ static void on_task(struct task *task)
 {
     struct link *link = container_of(task, struct link, task);
 
-    if (link->state == LINK_CLOSED)
-        slab_give(&link->proxy->link_slab, link);
-    else
+    if (link->state != LINK_CLOSED) {
         link->ops->turn(link);
+        return;
+    }
+    if (link->h2)
+        link_h2_free(link);
+    slab_give(&link->proxy->link_slab, link);
 }
 
 /* What an event means to a link with TLS: its handshake, which sending drives, waits for bytes too; and reading may have waited for
@@ -44,13 +47,13 @@ static void on_event(evutil_socket_t fd, short what, void *argument)
     link->ops->event(link, what);
 }
 
-static struct link *link_new(struct proxy *proxy, struct place *place, int fd)
+static struct link *link_new(struct proxy *proxy, struct place *place, const struct link_ops *ops, int fd)
 {
     struct link *link = slab_take(&proxy->link_slab);
 
     link->tag = LINK_TAG;
     link->state = LINK_CONNECTING;
-    link->ops = &link_h1_ops;
+    link->ops = ops;
     link->proxy = proxy;
     link->fd = fd;
     link->backend = backend_ref(place->backend);
@@ -76,8 +79,10 @@ enum failure link_connect_failure(int error)
     }
 }
 
-struct link_stream *link_open(struct proxy *proxy, struct place *place, enum failure *failure)
+struct link_stream *link_open(struct proxy *proxy, struct place *place, enum protocol protocol,
+                              enum failure *failure)
 {
+    const struct link_ops *ops = protocol == PROTOCOL_H2 ? &link_h2_ops : &link_h1_ops;
     struct link *link;
     int fd = net_connect(&place->backend->address);
 
@@ -85,20 +90,38 @@ struct link_stream *link_open(struct proxy *proxy, struct place *place, enum fai
         *failure = link_connect_failure(fd);
         return NULL;
     }
-    link = link_new(proxy, place, fd);
-    link->stream.place = *place;
+    link = link_new(proxy, place, ops, fd);
     if (place->backend->secure)
         link->tls = tls_reach(place->backend->secure, fd);
+    if (protocol == PROTOCOL_H2) {
+        link_h2_start(link);
+        return link_h2_add(link, place);
+    }
+    link->stream.place = *place;
     place->backend = NULL;
     link_stream_await(&link->stream, proxy->snapshot->config->timeouts.connect);
     return &link->stream;
 }
 
-struct link_stream *link_reuse(struct proxy *proxy, struct place *place, uint64_t used_within_us)
+static struct link_stream *share(struct proxy *proxy, struct place *place, uint64_t used_within_us)
 {
-    struct link *link = idle_take(proxy, place->backend, used_within_us);
+    struct link *link = idle_share(proxy, place->backend, used_within_us);
+
+    if (!link)
+        return NULL;
+    count(&proxy->counters.links_reused, 1);
+    return link_h2_add(link, place);
+}
+
+struct link_stream *link_reuse(struct proxy *proxy, struct place *place, enum protocol protocol,
+                               uint64_t used_within_us)
+{
+    struct link *link;
     struct link_stream *stream;
 
+    if (protocol == PROTOCOL_H2)
+        return share(proxy, place, used_within_us);
+    link = idle_take(proxy, place->backend, used_within_us);
     if (!link)
         return NULL;
     stream = &link->stream;
@@ -123,6 +146,8 @@ void link_close(struct link **owner)
     CHECK(link->state != LINK_CLOSED);
     was_idle = link->state == LINK_IDLE;
     link->state = LINK_CLOSED;
+    if (link->h2)
+        link_h2_stop(link);
     deadline_stop(&link->stream.deadline);
     list_remove(&link->idle_node);
     list_remove(&link->node);

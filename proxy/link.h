@@ -19,6 +19,7 @@
 enum link_state { LINK_CONNECTING, LINK_OPEN, LINK_IDLE, LINK_CANCELLED, LINK_TUNNEL, LINK_CLOSED };
 
 struct link;
+struct link_h2;
 struct tunnel;
 
 /* The ways a worker is talked to. */
@@ -34,6 +35,7 @@ struct link_ops {
     void (*drop)(struct link_stream *stream);
     void (*event)(struct link *link, short what); /* peer_closed and readable are set */
     void (*turn)(struct link *link);              /* its task */
+    void (*retire)(struct link *link);            /* nothing new: it is closed, now or with its last stream */
 };
 
 /* One exchange's half of a link. */
@@ -73,6 +75,8 @@ struct link {
     uint64_t taken_turn; /* of the loop, when a request came to it again */
     size_t kernel_holds; /* of what we wrote, at the last look: while there is no room for more */
     bool keeps_alive, reads_large, broken_for_writing;
+
+    struct link_h2 *h2; /* HTTP/2; owned */
 };
 
 /* Its bytes, sealed or not; as net_read and its kin answer. */
@@ -104,9 +108,11 @@ static inline void link_shutdown_write(struct link *link)
 
 /* Both take the place over, and give a stream for link_stream_attach. NULL: no link, *failure says why, and the place is the caller's
  * still. */
-struct link_stream *link_open(struct proxy *proxy, struct place *place, enum failure *failure);
-/* NULL: there is no idle one */
-struct link_stream *link_reuse(struct proxy *proxy, struct place *place, uint64_t used_within_us);
+struct link_stream *link_open(struct proxy *proxy, struct place *place, enum protocol protocol,
+                              enum failure *failure);
+/* NULL: there is none that is idle, or takes one stream more */
+struct link_stream *link_reuse(struct proxy *proxy, struct place *place, enum protocol protocol,
+                               uint64_t used_within_us);
 void link_close(struct link **link); /* releases the place; freed at the end of the turn */
 enum failure link_connect_failure(int error);
 
@@ -121,6 +127,11 @@ void link_stream_fail(struct link_stream *stream, enum failure failure);
 void link_stream_fail_end(
     struct link_stream *stream); /* the worker closed or reset it: stale, closed or broken */
 void link_stream_fail_stale(struct link_stream *stream);
+void link_stream_unwrite(
+    struct link_stream *stream); /* nobody has looked at what was written: it may be said again */
+enum failure link_stream_failure_of_end(const struct link_stream *stream);
+/* One of several streams that fail with their link: what counts once, counts with the first. */
+void link_stream_fail_among(struct link_stream *stream, enum failure failure, bool is_first);
 void link_stream_wrote(struct link_stream *stream, size_t size); /* of what exchange_unsent gave */
 void link_stream_due(struct link_stream *stream); /* the response, or more of it, has not come in time */
 /* The head is there; false: it cannot be relayed, and the stream has failed. The stream may have ended. */
@@ -151,10 +162,21 @@ void link_h1_due(void *argument);
 void link_h1_send(struct link_stream *stream);
 ssize_t link_h1_write(struct link_stream *stream, struct slice data);
 
+/* link_h2.c, link_h2_stream.c */
+extern const struct link_ops link_h2_ops;
+void link_h2_start(struct link *link);
+void link_h2_stop(
+    struct link *link); /* its streams are gone after this; its memory goes later, by link_h2_free */
+void link_h2_free(struct link *link);
+struct link_stream *link_h2_add(struct link *link, struct place *place); /* takes the place over */
+size_t link_h2_stream_size(void);                                        /* for the slab */
+
 /* idle.c */
 unsigned idle_put(struct link *link); /* how long it may be kept, in milliseconds */
 struct link *idle_take(struct proxy *proxy, const struct backend *backend, uint64_t used_within_us);
-void idle_close_all(struct proxy *proxy, const struct backend *backend); /* NULL: of every backend */
+/* One that speaks HTTP/2 and takes one stream more; it stays where it is. */
+struct link *idle_share(struct proxy *proxy, const struct backend *backend, uint64_t used_within_us);
+void idle_retire_all(struct proxy *proxy, const struct backend *backend); /* NULL: of every backend */
 void idle_ended_early(struct link *link); /* the worker closed it: learn its keep-alive time */
 
 #endif

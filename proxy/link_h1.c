@@ -330,6 +330,11 @@ static void cancel(struct link_stream *stream)
     link_stream_await(stream, link->proxy->snapshot->config->timeouts.response);
 }
 
+static void retire(struct link *link)
+{
+    link_close(&link);
+}
+
 const struct link_ops link_h1_ops = {
     .send = link_h1_send,
     .write = link_h1_write,
@@ -338,4 +343,5 @@ const struct link_ops link_h1_ops = {
     .drop = drop,
     .event = on_event,
     .turn = on_turn,
+    .retire = retire,
 };

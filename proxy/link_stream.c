@@ -45,9 +45,23 @@ void link_stream_fail(struct link_stream *stream, enum failure failure)
     fail(stream, failure, failures[failure].blames_backend);
 }
 
+static void count_stale(struct link *link)
+{
+    count(&link->proxy->counters.links_stale, 1);
+    atomic_store_explicit(&link->backend->stale_us, clock_us(), memory_order_relaxed);
+    atomic_fetch_add_explicit(&link->backend->stale_streak, 1, memory_order_relaxed);
+}
+
+void link_stream_fail_among(struct link_stream *stream, enum failure failure, bool is_first)
+{
+    if (failure == FAILURE_STALE && is_first)
+        count_stale(stream->link);
+    fail(stream, failure, failures[failure].blames_backend && (is_first || stream->place.is_trial));
+}
+
 /* A reused link that closed before it gave a byte was stale: the worker closed it as we wrote. After the first byte nobody else is
  * asked. */
-static enum failure failure_of_end(const struct link_stream *stream)
+enum failure link_stream_failure_of_end(const struct link_stream *stream)
 {
     if (stream->head_is_done)
         return FAILURE_BROKEN;
@@ -58,22 +72,18 @@ static enum failure failure_of_end(const struct link_stream *stream)
 
 void link_stream_fail_stale(struct link_stream *stream)
 {
-    struct link *link = stream->link;
-
-    count(&link->proxy->counters.links_stale, 1);
-    atomic_store_explicit(&link->backend->stale_us, clock_us(), memory_order_relaxed);
-    atomic_fetch_add_explicit(&link->backend->stale_streak, 1, memory_order_relaxed);
-    link_stream_fail(stream, FAILURE_STALE);
+    link_stream_fail_among(stream, FAILURE_STALE, true);
 }
 
 void link_stream_fail_end(struct link_stream *stream)
 {
-    enum failure failure = failure_of_end(stream);
+    link_stream_fail_among(stream, link_stream_failure_of_end(stream), true);
+}
 
-    if (failure == FAILURE_STALE)
-        link_stream_fail_stale(stream);
-    else
-        link_stream_fail(stream, failure);
+void link_stream_unwrite(struct link_stream *stream)
+{
+    if (stream->exchange->body_is_held)
+        stream->exchange->wrote = false;
 }
 
 void link_stream_cancel(struct link_stream *stream)
@@ -157,7 +167,7 @@ bool link_stream_on_head(struct link_stream *stream, const struct head *head)
     }
     if (stream->exchange != exchange)
         return true;
-    if (is_event_stream(head) && !exchange->client_half_closed)
+    if ((exchange->is_grpc || is_event_stream(head)) && !exchange->client_half_closed)
         deadline_stop(&stream->deadline);
     else if (head->framing != FRAMING_NONE)
         link_stream_await(stream, stream->link->proxy->snapshot->config->timeouts.stall);

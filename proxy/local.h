@@ -41,10 +41,10 @@ struct proxy {
     uint64_t handshake_turn;
     unsigned blocked_count;      /* clients whose socket is full */
     unsigned connections_max;    /* what the limit of open files allows, of the whole engine */
-    struct list idle[SLOTS_MAX]; /* idle links by their backend's slot, newest first */
+    struct list idle[SLOTS_MAX]; /* links that take a request, by their backend's slot: idle.c */
     struct list links;           /* all of them */
 
-    struct slab client_slab, exchange_slab, link_slab, tunnel_slab;
+    struct slab client_slab, exchange_slab, link_slab, link_stream_slab, tunnel_slab;
     struct head request, response; /* scratch: the head that is being read right now */
     struct access_log *log;
     bool log_is_on;

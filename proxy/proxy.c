@@ -80,6 +80,7 @@ struct proxy *proxy_new(struct loop *loop, struct snapshot *snapshot, const stru
     slab_init(&proxy->client_slab, sizeof(struct client));
     slab_init(&proxy->exchange_slab, sizeof(struct exchange));
     slab_init(&proxy->link_slab, sizeof(struct link));
+    slab_init(&proxy->link_stream_slab, link_h2_stream_size());
     slab_init(&proxy->tunnel_slab, tunnel_size());
     deadline_init(&proxy->drain_deadline, on_drain_over, proxy);
     deadline_init(&proxy->unlisten_deadline, on_unlisten, proxy);
@@ -128,6 +129,7 @@ void proxy_free(struct proxy **owner)
     slab_fini(&proxy->client_slab);
     slab_fini(&proxy->exchange_slab);
     slab_fini(&proxy->link_slab);
+    slab_fini(&proxy->link_stream_slab);
     slab_fini(&proxy->tunnel_slab);
     snapshot_unref(&proxy->snapshot);
     mem_free(proxy);
@@ -294,7 +296,7 @@ void proxy_expose(struct proxy *proxy, struct exposed_page *page)
 
 static void do_forget(struct request *request)
 {
-    idle_close_all(request->proxy, request->backend);
+    idle_retire_all(request->proxy, request->backend);
     backend_unref(&request->backend);
 }
 
@@ -382,7 +384,7 @@ static void do_drain(struct request *request)
     tunnels_close_all(proxy, 1001);
     list_each_safe (client_node, client_next, &proxy->clients)
         client_drain(list_entry(client_node, struct client, node));
-    idle_close_all(proxy, NULL);
+    idle_retire_all(proxy, NULL);
     list_each_safe (node, next, &proxy->listeners)
         listener_accept_at_once(list_entry(node, struct listener, node));
     if (proxy->client_count)

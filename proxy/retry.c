@@ -11,7 +11,7 @@ enum retry_answer retry_decide(const struct retry_question *question)
         return RETRY_NO;
     if (question->wrote && (!method_is_idempotent(question->method) || !question->body_is_held))
         return RETRY_NO;
-    if (question->failure == FAILURE_STALE)
+    if (question->failure == FAILURE_STALE || question->failure == FAILURE_UNPROCESSED)
         return RETRY_FREE;
     if (question->retries >= question->retries_max)
         return RETRY_NO;

@@ -323,9 +323,9 @@ static char *put_framing(char *at, const struct head *head, const struct respons
     if (head->status >= 200 && head->status != 204) {
         if (plan->chunked) {
             at = h1_put(at, SLICE("Transfer-Encoding: chunked\r\n"));
-        } else if (head->has_content_length) {
+        } else if (head->has_content_length || plan->is_empty) {
             at = h1_put(at, SLICE("Content-Length: "));
-            at = h1_put_number(at, head->content_length);
+            at = h1_put_number(at, plan->is_empty ? 0 : head->content_length);
             at = h1_put(at, SLICE("\r\n"));
         }
     }

@@ -19,6 +19,7 @@ void rewrite_close_request(struct buffer *into, enum framing framing, uint64_t c
 /* The response's head for an HTTP/1 client, whole. */
 struct response_plan {
     bool chunked;         /* Transfer-Encoding: chunked is written, no Content-Length */
+    bool is_empty;        /* Content-Length: 0, although the worker gave none (HTTP/2) */
     bool closes;          /* Connection: close */
     bool says_keep_alive; /* to an HTTP/1.0 client that asked for it */
     bool is_upgrade;      /* 101 */

@@ -270,7 +270,7 @@ END_TEST
 START_TEST(a_target_is_reached_by_its_name)
 {
     struct made_pair pair = pair_make("a.test", "DNS:a.test", 30, NULL);
-    SSL_CTX *context = tls_client_context(slice_of(pair.certificate), true);
+    SSL_CTX *context = tls_client_context(slice_of(pair.certificate), true, false);
     struct tls_target *target = tls_target_new(context, "a.test"), *second = tls_target_ref(target);
     int fds[2];
 
@@ -283,7 +283,7 @@ START_TEST(a_target_is_reached_by_its_name)
     ck_assert_int_eq(tls_handshake(stream), -EAGAIN);
     ck_assert_str_eq(SSL_get_servername(tls_ssl(stream), TLSEXT_NAMETYPE_host_name), "a.test");
     tls_free(&stream, true);
-    ck_assert_ptr_null(tls_client_context(SLICE("no certificate"), true));
+    ck_assert_ptr_null(tls_client_context(SLICE("no certificate"), true, false));
     ck_assert_ptr_null(tls_target_ref(NULL));
     net_close(&fds[0]);
     net_close(&fds[1]);

@@ -46,6 +46,7 @@ START_TEST(presets_are_those_of_the_contract)
     ck_assert(pool->probe_interval == 5000 && pool->probe_timeout == 2000 && pool->probe_rise == 2 &&
               pool->probe_fall == 3);
     ck_assert(pool->buffering == BUFFERING_AUTO && pool->response_max == 1u << 30);
+    ck_assert(pool->protocol == PROTOCOL_H1);
     ck_assert(!pool->is_launched && pool->server_count == 1);
     ck_assert_uint_eq(config->route_count, 1);
     ck_assert_str_eq(config->routes[0].path, "/");
@@ -123,7 +124,7 @@ START_TEST(a_pool_is_read)
         "rise: 1, fall: 5}\n"
         "    start: {timeout: 5s, backoff: 100ms, backoff_max: 1s}\n    stop: {signal: SIGQUIT, timeout: "
         "5s}\n"
-        "    buffering: off\n");
+        "    buffering: off\n    protocol: h2\n");
     const struct pool_config *pool = config_find_pool(config, "web");
 
     ck_assert_uint_eq(pool->argument_count, 4);
@@ -147,6 +148,7 @@ START_TEST(a_pool_is_read)
               pool->probe_fall == 5);
     ck_assert(pool->start_timeout == 5000 && pool->start_backoff == 100 && pool->start_backoff_max == 1000);
     ck_assert(pool->stop_signal == SIGQUIT && pool->stop_timeout == 5000 && pool->buffering == BUFFERING_OFF);
+    ck_assert(pool->protocol == PROTOCOL_H2);
     ck_assert_ptr_null(config_find_pool(config, "nope"));
     config_unref(&config);
 }

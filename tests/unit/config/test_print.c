@@ -62,7 +62,7 @@ START_TEST(every_option_is_shown_as_it_was_decided)
         "  response: 1m\n  stall: 1m\n  tunnel: 1h\n  drain: 30s\n  drain_tunnel: 5m\n  shutdown: 25s\n"
         "limits:\n  header: 32k\n  headers: 100\n  body: 10m\n  connections: 16384\n  connections_per_ip: 0\n"
         "routes:\n  - path: /\n    pool: web\n"
-        "pools:\n  web:\n    servers: [\"api:80 weight=1\"]\n    concurrency: 0\n"
+        "pools:\n  web:\n    servers: [\"api:80 weight=1\"]\n    protocol: h1\n    concurrency: 0\n"
         "    queue:\n      length: 1024\n      timeout: 10s\n      target: 250ms\n"
         "    target:\n      concurrency: 10\n      tunnels: 100\n    balance: least_conn\n"
         "    max_fails: 3\n    fail_timeout: 10s\n    slow_start: 0s\n    retries: 2\n"

@@ -433,6 +433,21 @@ START_TEST(signals_are_two_that_ask_for_more_and_for_fewer)
 }
 END_TEST
 
+START_TEST(a_pool_that_speaks_http2_is_never_buffered)
+{
+    static const struct wrong rows[] = {
+        {POOL("protocol: h2, buffering: on"),
+         "t.yaml:1:59: pools.a.buffering: expected auto or off, as 'protocol: h2' "
+         "is never buffered, got 'on'\n"},
+        {"routes: [{path: /, pool: a, buffering: on}]\n" POOL("protocol: h2"),
+         "t.yaml:1:40: routes[0].buffering: expected auto or off, as pool 'a' has 'protocol: h2', got "
+         "'on'\n"},
+        {POOL("protocol: grpc"), "t.yaml:1:44: pools.a.protocol: expected h1 or h2, got 'grpc'\n"},
+    };
+    SAY(rows);
+}
+END_TEST
+
 START_TEST(warnings_tell_what_will_bite)
 {
     quiet_environment();
@@ -500,5 +515,6 @@ UNIT_MAIN("config/validate", keys_that_are_not_known_suggest_the_nearest,
           routes_lead_to_pools_by_paths_that_can_match,
           what_the_environment_gave_is_told_with_where_it_came_from, everything_wrong_is_told_at_once,
           a_measure_by_statsd_needs_the_place_where_it_comes_in,
-          signals_are_two_that_ask_for_more_and_for_fewer, warnings_tell_what_will_bite,
-          workers_that_stay_root_beside_a_user_are_warned_of, addresses_overlap_when_one_is_every_address)
+          signals_are_two_that_ask_for_more_and_for_fewer, a_pool_that_speaks_http2_is_never_buffered,
+          warnings_tell_what_will_bite, workers_that_stay_root_beside_a_user_are_warned_of,
+          addresses_overlap_when_one_is_every_address)

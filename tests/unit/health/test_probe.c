@@ -23,6 +23,7 @@ static struct {
     size_t answer_size;
     unsigned repeat; /* the answer so many times */
     bool hangs_up, resets;
+    enum protocol protocol; /* that it is asked in */
     int peers[PEERS];
     unsigned peer_count;
     /* what came of it */
@@ -102,7 +103,8 @@ static void ask(const char *path, bool connect_only)
                                       .path = path,
                                       .host = "app",
                                       .timeout_ms = 300,
-                                      .connect_only = connect_only};
+                                      .connect_only = connect_only,
+                                      .protocol = world.protocol};
 
     ck_assert_ptr_nonnull(probe_start(world.loop, &question, on_result, &world));
     ck_assert_uint_eq(world.results, 0);
@@ -280,6 +282,84 @@ START_TEST(a_cancelled_probe_says_nothing)
 }
 END_TEST
 
+/* As bytes: SETTINGS, and what follows on the first stream. */
+#define H2_SETTINGS     "\0\0\0\x04\0\0\0\0\0"
+#define H2_HEAD(status) "\0\0\x01\x01\x05\0\0\0\x01" status
+#define H2_204          "\x89"
+#define H2_404          "\x8d"
+#define H2_RESET(code)  "\0\0\x04\x03\0\0\0\0\x01\0\0\0" code
+
+static void answers_in_h2(const char *bytes, size_t size)
+{
+    world.protocol = PROTOCOL_H2;
+    world.answer = bytes;
+    world.answer_size = size;
+}
+
+#define ANSWERS_IN_H2(bytes) answers_in_h2(bytes, sizeof(bytes) - 1)
+
+START_TEST(http2_is_asked_in_http2)
+{
+    char request[512] = "";
+
+    ANSWERS_IN_H2(H2_SETTINGS H2_HEAD(H2_204));
+    is_fit("/health");
+    ck_assert_int_gt(read(world.peers[0], request, sizeof request - 1), 24);
+    ck_assert_int_eq(memcmp(request, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24), 0);
+}
+END_TEST
+
+START_TEST(a_status_in_http2_is_good_or_not_as_in_http1)
+{
+    ANSWERS_IN_H2(H2_SETTINGS H2_HEAD(H2_404));
+    is_unfit("/health", "status 404");
+}
+END_TEST
+
+START_TEST(any_head_in_http2_is_good_enough_without_a_path)
+{
+    ANSWERS_IN_H2(H2_SETTINGS H2_HEAD(H2_404));
+    is_fit(NULL);
+}
+END_TEST
+
+START_TEST(a_reset_stream_is_an_answer_where_any_will_do)
+{
+    ANSWERS_IN_H2(H2_SETTINGS H2_RESET("\x01"));
+    is_fit(NULL);
+}
+END_TEST
+
+START_TEST(a_reset_stream_is_no_good_answer)
+{
+    ANSWERS_IN_H2(H2_SETTINGS H2_RESET("\x02"));
+    is_unfit("/health", "closed without an answer: HTTP/2 error 2");
+}
+END_TEST
+
+START_TEST(a_refused_stream_is_no_answer)
+{
+    ANSWERS_IN_H2(H2_SETTINGS H2_RESET("\x07"));
+    is_unfit(NULL, "closed without an answer: HTTP/2 error 7");
+}
+END_TEST
+
+START_TEST(settings_alone_are_no_answer)
+{
+    ANSWERS_IN_H2(H2_SETTINGS);
+    is_unfit(NULL, "no answer in 300 ms");
+}
+END_TEST
+
+START_TEST(who_answers_http1_to_http2_is_unfit)
+{
+    world.protocol = PROTOCOL_H2;
+    answers("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    ask(NULL, false);
+    ck_assert_int_eq(world.result, PROBE_UNFIT);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("probe");
@@ -304,6 +384,14 @@ int main(void)
     tcase_add_test(tests, a_unix_socket_that_is_not_there_is_told);
     tcase_add_test(tests, to_connect_is_enough_when_only_that_is_asked);
     tcase_add_test(tests, a_cancelled_probe_says_nothing);
+    tcase_add_test(tests, http2_is_asked_in_http2);
+    tcase_add_test(tests, a_status_in_http2_is_good_or_not_as_in_http1);
+    tcase_add_test(tests, any_head_in_http2_is_good_enough_without_a_path);
+    tcase_add_test(tests, a_reset_stream_is_an_answer_where_any_will_do);
+    tcase_add_test(tests, a_reset_stream_is_no_good_answer);
+    tcase_add_test(tests, a_refused_stream_is_no_answer);
+    tcase_add_test(tests, settings_alone_are_no_answer);
+    tcase_add_test(tests, who_answers_http1_to_http2_is_unfit);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -50,6 +50,15 @@ START_TEST(a_stale_link_is_tried_again_for_nothing_when_the_method_is_idempotent
 }
 END_TEST
 
+START_TEST(what_a_worker_has_not_looked_at_may_be_sent_again_whatever_the_method)
+{
+    ck_assert_int_eq(ask(FAILURE_UNPROCESSED, METHOD_POST, false, true), RETRY_FREE);
+    ck_assert_int_eq(ask(FAILURE_REFUSED_STREAM, METHOD_POST, false, true), RETRY_COUNTED);
+    ck_assert_int_eq(ask(FAILURE_UNPROCESSED, METHOD_POST, true, false),
+                     RETRY_NO); /* it is not held any more */
+}
+END_TEST
+
 START_TEST(a_body_that_is_no_longer_held_is_not_sent_again)
 {
     ck_assert_int_eq(ask(FAILURE_STALE, METHOD_PUT, true, false), RETRY_NO);
@@ -140,6 +149,7 @@ END_TEST
 
 UNIT_MAIN("proxy/retry", what_was_never_written_may_go_elsewhere_whatever_the_method,
           a_stale_link_is_tried_again_for_nothing_when_the_method_is_idempotent,
+          what_a_worker_has_not_looked_at_may_be_sent_again_whatever_the_method,
           a_body_that_is_no_longer_held_is_not_sent_again, a_fresh_connection_that_was_closed_counts,
           an_answer_that_is_broken_or_late_is_not_asked_for_again,
           nothing_is_tried_again_once_the_client_was_sent_a_byte,
