@@ -135,6 +135,16 @@ static void freeze(struct fleet *fleet, const char *worker, const char *why)
 
 /* --- one of them --- */
 
+/* Somebody may ask for the same again at once: a worker that is ejected again and again. */
+static void wait_longer(struct fleet *fleet)
+{
+    const struct pool_config *pool = fleet->pool;
+
+    fleet->replace_after_us =
+        clock_us() + 1000u * (uint64_t)backoff_ms(++fleet->failed_replacements, pool->start_backoff,
+                                                  pool->start_backoff_max, random_u32());
+}
+
 static void start_replacement(struct fleet *fleet, const struct worker *old)
 {
     unsigned wanted = fleet_processes(fleet);
@@ -142,8 +152,11 @@ static void start_replacement(struct fleet *fleet, const struct worker *old)
     if (fleet->count + 1 > MOST_TIMES_WANTED * (wanted ? wanted : 1))
         return;
     struct worker *replacement = fleet_add_worker(fleet);
-    if (!replacement)
+    if (!replacement) {
+        wait_longer(fleet);
+        freeze(fleet, old->slot->name, "has no slot for another beside it");
         return;
+    }
     log_info("%s: starts to replace %s", replacement->slot->name, old->slot->name);
     worker_set_fate(replacement, FATE_REPLACES);
     replacement->replaces = old->index;
@@ -211,13 +224,9 @@ void rollout_on_ready(struct worker *worker)
 void rollout_on_failed(struct worker *worker, const char *why)
 {
     struct fleet *fleet = worker->fleet;
-    const struct pool_config *pool = fleet->pool;
     char words[160], last[100];
 
-    /* Somebody may ask for the same again at once: a worker that is ejected again and again. */
-    fleet->replace_after_us =
-        clock_us() + 1000u * (uint64_t)backoff_ms(++fleet->failed_replacements, pool->start_backoff,
-                                                  pool->start_backoff_max, random_u32());
+    wait_longer(fleet);
     worker_set_fate(worker, worker->fate == FATE_REPLACES ? FATE_GOES : FATE_STAYS);
     output_last_line(worker->slot, last, sizeof last);
     str_format(words, sizeof words, "%s%s%s%s", why, last[0] ? " (its last line: " : "", last,

@@ -472,6 +472,19 @@ START_TEST(a_restart_of_an_empty_pool_is_over_at_once)
 }
 END_TEST
 
+START_TEST(a_full_table_freezes_it)
+{
+    for (unsigned number = 1; slots_claim(world.slots, "other", number, true) >= 0; number++)
+        ;
+    fleet_restart(world.fleet, true);
+    ck_assert_int_eq(phase(), ROLLOUT_FROZEN);
+    ck_assert_str_eq(outcome(),
+                     "stopped after 0: web.1 has no slot for another beside it; 4 go on as they are");
+    fleet_restart(world.fleet, false); /* needs none */
+    ck_assert_int_eq(state(1), WORKER_DRAINING);
+}
+END_TEST
+
 START_TEST(a_reload_forgets_what_became_of_a_restart_before)
 {
     fleet_restart(world.fleet, true);
@@ -534,7 +547,7 @@ int main(void)
         a_pool_that_shrinks_without_surge_loses_the_one_that_is_away,
         a_pool_that_grows_during_a_restart_ends_with_as_many, one_that_dies_before_its_turn_is_proven_as_well,
         a_restart_of_workers_that_cannot_start_tells_whether_it_helped,
-        a_restart_of_an_empty_pool_is_over_at_once, a_reload_forgets_what_became_of_a_restart_before,
-        a_reload_during_a_restart_lets_it_go_on);
+        a_restart_of_an_empty_pool_is_over_at_once, a_full_table_freezes_it,
+        a_reload_forgets_what_became_of_a_restart_before, a_reload_during_a_restart_lets_it_go_on);
     return failures != 0;
 }
