@@ -30,6 +30,12 @@ static double most(const struct scrape *scrape, const struct pool_view *view)
                                                                               : report_wanted(view->pool);
 }
 
+static double ready(const struct scrape *scrape, const struct pool_view *view)
+{
+    (void)scrape;
+    return view->ready;
+}
+
 static double queued(const struct scrape *scrape, const struct pool_view *view)
 {
     (void)scrape;
@@ -98,6 +104,10 @@ static const struct pool_row {
     {{"drover_pool_workers_wanted", METRIC_GAUGE, NULL,
       "Workers that the pool is to have; servers of the file."},
      wanted,
+     false},
+    {{"drover_pool_workers_ready", METRIC_GAUGE, NULL,
+      "Workers and servers that can answer; in a pool with signals those that its process has."},
+     ready,
      false},
     {{"drover_pool_workers_max", METRIC_GAUGE, NULL, "The most that the pool may have."}, most, true},
     {{"drover_pool_queued", METRIC_GAUGE, NULL, "Requests that wait in the queue."}, queued, false},
@@ -264,6 +274,22 @@ static void add_worker_row(struct scrape *scrape, const struct worker_row *row)
     }
 }
 
+/* What came in at `statsd`. */
+static void add_statsd(struct scrape *scrape)
+{
+    static const struct metric lines = {"drover_statsd_lines", METRIC_COUNTER, NULL,
+                                        "Lines of StatsD, by what became of them."};
+    const struct admin_statsd *counts = &scrape->source->statsd;
+    uint64_t lost = counts->unreadable + counts->nobodys;
+
+    if (!counts->is_on)
+        return;
+    exposition_family(&scrape->exposition, &lines);
+    exposition_add(&scrape->exposition, LABELS({"outcome", "read"}), (double)(counts->lines - lost));
+    exposition_add(&scrape->exposition, LABELS({"outcome", "unreadable"}), (double)counts->unreadable);
+    exposition_add(&scrape->exposition, LABELS({"outcome", "nobodys"}), (double)counts->nobodys);
+}
+
 void metrics_pools(struct scrape *scrape)
 {
     add_status(scrape);
@@ -273,4 +299,5 @@ void metrics_pools(struct scrape *scrape)
     add_decisions(scrape);
     for (size_t i = 0; i < sizeof worker_rows / sizeof *worker_rows; i++)
         add_worker_row(scrape, &worker_rows[i]);
+    add_statsd(scrape);
 }

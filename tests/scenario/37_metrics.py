@@ -5,7 +5,7 @@ import re
 import signal
 import time
 
-from kit import ROOT, WebSocket, Wire, get, plain, scenario, until
+from kit import ROOT, WebSocket, Wire, free_port, get, plain, scenario, until
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
@@ -53,7 +53,8 @@ def both_formats_say_the_same_and_parsers_read_them(stage):
 
 @scenario()
 def every_metric_has_its_line_in_the_manual_and_every_line_its_metric(stage):
-    drover = stage.drover(stage.config({"web": {"command": plain(), "workers": 1}, "old": {"servers": ["127.0.0.1:9"]}}))
+    drover = stage.drover(stage.config({"web": {"command": plain(), "workers": 1}, "old": {"servers": ["127.0.0.1:9"]}},
+                                       statsd=f"127.0.0.1:{free_port()}"))
     drover.get()
     drover.told("scale", "web", "2")  # a decision
     documented = {}

@@ -111,6 +111,7 @@ START_TEST(pools_say_what_they_want_and_have)
     SAYS("drover_pool_workers{pool=\"web\",state=\"backoff\"} 1");
     SAYS("drover_pool_workers{pool=\"legacy\",state=\"ejected\"} 1");
     SAYS("drover_pool_workers_wanted{pool=\"web\"} 3");
+    SAYS("drover_pool_workers_ready{pool=\"web\"} 2");
     SAYS("drover_pool_requests_in_flight{pool=\"web\"} 7");
     SAYS("drover_pool_tunnels{pool=\"web\"} 3");
     SAYS("drover_pool_requests_in_flight{pool=\"legacy\"} 0");
@@ -142,6 +143,20 @@ START_TEST(workers_and_servers_have_their_own_lines)
 }
 END_TEST
 
+START_TEST(what_came_by_statsd_is_told_where_it_is_on)
+{
+    open_page();
+    scrape(METRICS_TEXT);
+    ck_assert_ptr_null(strstr(page, "statsd"));
+    drover.source.statsd = (struct admin_statsd){.is_on = true, .lines = 10, .unreadable = 2, .nobodys = 3};
+    scrape(METRICS_TEXT);
+    SAYS("drover_statsd_lines_total{outcome=\"read\"} 5");
+    SAYS("drover_statsd_lines_total{outcome=\"unreadable\"} 2");
+    SAYS("drover_statsd_lines_total{outcome=\"nobodys\"} 3");
+    close_page();
+}
+END_TEST
+
 START_TEST(drover_itself_and_its_process_are_told)
 {
     open_page();
@@ -165,4 +180,5 @@ END_TEST
 
 UNIT_MAIN("admin/metrics", every_counter_of_the_loops_is_there_summed, refusals_have_a_word_each,
           request_times_add_up_over_the_loops, pools_say_what_they_want_and_have,
-          workers_and_servers_have_their_own_lines, drover_itself_and_its_process_are_told)
+          workers_and_servers_have_their_own_lines, what_came_by_statsd_is_told_where_it_is_on,
+          drover_itself_and_its_process_are_told)
