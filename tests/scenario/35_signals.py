@@ -106,6 +106,20 @@ def a_master_that_dies_comes_back_with_as_many(stage):
 
 
 @scenario(limit=60)
+def a_restart_brings_another_master_with_as_many_and_no_request_fails(stage):
+    drover = gunicorn(stage)
+    drover.told("scale", "web", "2")
+    becomes(drover, 2)
+    master = drover.workers()[0]["worker_id"]
+    with drover.load(clients=2) as load:
+        drover.told("restart", "web")
+        until(lambda: len(drover.workers()) == 1, drover.said, 20)
+    assert not load.failures, load.failures
+    assert drover.workers()[0]["worker_id"] != master
+    becomes(drover, 2)
+
+
+@scenario(limit=60)
 def a_signal_that_is_lost_is_given_again(stage):
     config = stage.write("deaf.py", "def when_ready(server):\n    usual, calls = server.handle_ttin, []\n"
                          "    def handle():\n        calls.append(1)\n        if len(calls) > 1:\n            usual()\n    server.handle_ttin = handle\n")

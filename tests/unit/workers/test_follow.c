@@ -269,6 +269,33 @@ START_TEST(few_slow_requests_among_many_quick_ones_count_by_the_mean_and_not_by_
 }
 END_TEST
 
+static void fifth_up(void)
+{
+    report(0, 0);
+    keeper_obeys();
+    becomes_ready(1);
+}
+
+START_TEST(slow_reports_add_none_while_the_workers_are_not_busy_and_some_when_they_are)
+{
+    range(&world.file, 1, 9);
+    world.file.pool.target_p95 = 300;
+    make_fleet();
+    fifth_up();
+    for (int i = 0; i < 300; i++) {
+        load.slow += 1;
+        report(1, 400); /* 5 a second x 0.4 s = 2 of ten places: a slow database */
+    }
+    ck_assert_uint_eq(fleet_wanted(world.fleet), 1);
+    for (int i = 0; i < 300; i++) {
+        load.slow += 2;
+        report(2, 520); /* 5.2, and 4.6 for chance: one would do, were it not so slow */
+    }
+    ck_assert_uint_ge(fleet_wanted(world.fleet), 2);
+    ck_assert_str_eq(fleet_decision_at(world.fleet, 0)->why, "latency");
+}
+END_TEST
+
 START_TEST(another_measure_begins_anew)
 {
     range(&world.file, 1, 9);
@@ -300,5 +327,6 @@ int main(void)
                another_range_in_the_file_ends_scaling_by_hand,
                what_the_app_reports_is_its_load_by_the_mean_time,
                few_slow_requests_among_many_quick_ones_count_by_the_mean_and_not_by_the_percentile,
+               slow_reports_add_none_while_the_workers_are_not_busy_and_some_when_they_are,
                another_measure_begins_anew) != 0;
 }
