@@ -22,10 +22,18 @@ static struct recycle_policy policy_of(const struct pool_config *pool)
                                    .memory = pool->memory_worker};
 }
 
+/* In a pool with `signals` it is what each of the process's own workers may hold. */
+static uint64_t memory_most(const struct worker *worker)
+{
+    unsigned workers = fleet_is_steered(worker->fleet) && worker->children > 1 ? worker->children : 1;
+
+    return worker->fleet->pool->memory_worker * workers;
+}
+
 void recycler_measured(struct worker *worker, uint64_t bytes)
 {
     struct wear *wear = &worker->wear;
-    uint64_t most = worker->fleet->pool->memory_worker;
+    uint64_t most = memory_most(worker);
 
     if (bytes == 0 || worker->state != WORKER_HEALTHY)
         return;
@@ -66,7 +74,7 @@ static void decide(struct worker *worker, enum recycle_cause cause, const struct
                  (unsigned long long)(process->age_us / 1000000u),
                  (unsigned long long)(recycle_age_limit(policy, process->lot) / 1000000u),
                  (unsigned long long)(atomic_load(&worker->slot->memory) / MB),
-                 (unsigned long long)(policy->memory / MB));
+                 (unsigned long long)(memory_most(worker) / MB));
     replace_later(worker);
 }
 
@@ -82,7 +90,7 @@ static void note_haste(struct worker *worker, uint64_t now_us)
             "%s: above memory.worker (%llu MB) only %llu s after it was ready, with %llu MB: the bound is "
             "too near to what this app needs. Its workers are recycled for their memory less and less "
             "often",
-            worker->slot->name, (unsigned long long)(recycler->memory / MB),
+            worker->slot->name, (unsigned long long)(memory_most(worker) / MB),
             (unsigned long long)(served_us / 1000000u),
             (unsigned long long)(atomic_load(&worker->slot->memory) / MB));
 }

@@ -286,6 +286,28 @@ START_TEST(another_command_is_rolled_out_beside_the_old_one)
 }
 END_TEST
 
+START_TEST(the_memory_bound_is_of_each_of_its_workers)
+{
+    open_steered(3, 3);
+    world.file.pool.memory_worker = 100 << 20;
+    run_with(3);
+    fifth(0);
+    for (int i = 0; i < 50; i++) {
+        recycler_measured(world.fleet->workers[0], 290 << 20);
+        fifth(0);
+    }
+    listen_to_orders();
+    ck_assert_uint_eq(heard(ORDER_START), 0);
+    for (int i = 0; i < 50; i++) {
+        recycler_measured(world.fleet->workers[0], 310 << 20);
+        fifth(0);
+    }
+    listen_to_orders();
+    ck_assert_uint_eq(heard(ORDER_START), 1); /* another master */
+    remove_proc();
+}
+END_TEST
+
 START_TEST(a_dry_run_keeps_the_most)
 {
     open_steered(1, 3);
@@ -313,5 +335,6 @@ int main(void)
                the_bound_of_the_pool_grows_with_its_workers,
                a_master_that_dies_is_started_with_what_was_wanted, the_next_engine_counts_what_is_there,
                what_has_no_handler_is_never_signalled, what_cannot_be_counted_is_left_alone,
-               another_command_is_rolled_out_beside_the_old_one, a_dry_run_keeps_the_most) != 0;
+               another_command_is_rolled_out_beside_the_old_one, the_memory_bound_is_of_each_of_its_workers,
+               a_dry_run_keeps_the_most) != 0;
 }
