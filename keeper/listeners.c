@@ -6,6 +6,7 @@
 #include "keeper/listeners.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 
 #define BACKLOG         4096 /* who comes while an engine is replaced waits here; somaxconn may say less */
 #define CONTROL_BACKLOG 16
+#define LAST_MOMENTS_MS 1000      /* of an engine whose keeper was killed */
 #define DATAGRAMS_ROOM  (4 << 20) /* what is sent while the engine is busy, or replaced, waits here */
 
 static const char *reason(int error)
@@ -153,6 +155,28 @@ static bool control_directory_is_fit(const char *path, char *error, size_t room)
     return is_fit;
 }
 
+/* Who answers there may be what is left of a drover that was killed just now: its engine ends a moment after it, and
+ * hangs up. A drover that lives keeps the connection. */
+static void await_hang_up(const struct address *address)
+{
+    int fd = net_connect(address);
+    struct pollfd end = {.fd = fd, .events = POLLIN};
+
+    if (fd < 0)
+        return;
+    (void)poll(&end, 1, LAST_MOMENTS_MS);
+    net_close(&fd);
+}
+
+static int listen_as_owner(const struct address *address)
+{
+    mode_t mask = umask(0177); /* 0600 from its first moment */
+    int fd = net_listen(address, 0, CONTROL_BACKLOG);
+
+    (void)umask(mask);
+    return fd;
+}
+
 bool listener_open_control(struct listener *listener, const char *path, char *error, size_t room)
 {
     *listener = (struct listener){0};
@@ -166,9 +190,11 @@ bool listener_open_control(struct listener *listener, const char *path, char *er
     listener->address.local.sun_family = AF_UNIX;
     memcpy(listener->address.local.sun_path, path, strlen(path) + 1);
     listener->address.size = sizeof listener->address.local;
-    mode_t mask = umask(0177); /* 0600 from its first moment */
-    int fd = net_listen(&listener->address, 0, CONTROL_BACKLOG);
-    (void)umask(mask);
+    int fd = listen_as_owner(&listener->address);
+    if (fd == -EADDRINUSE) {
+        await_hang_up(&listener->address);
+        fd = listen_as_owner(&listener->address);
+    }
     if (fd < 0) {
         str_format(error, room, "control: cannot listen on %s: %s", path,
                    fd == -EADDRINUSE ? "another drover answers there, or it is no socket" : strerror(-fd));

@@ -102,6 +102,28 @@ START_TEST(the_control_socket_is_for_its_owner_alone)
 }
 END_TEST
 
+/* The engine of a keeper that was killed holds the socket a moment longer. */
+START_TEST(what_is_left_of_a_killed_drover_is_waited_for)
+{
+    char *directory = directory_new(), *path = mem_print("%s/control.sock", directory), error[256];
+    struct listener left, ours;
+
+    ck_assert_msg(listener_open_control(&left, path, error, sizeof error), "%s", error);
+    pid_t ending = fork();
+    if (ending == 0) {
+        usleep(100 * 1000);
+        _exit(0);
+    }
+    while (left.sockets.count > 0)
+        net_close(&left.sockets.fds[--left.sockets.count]);
+    ck_assert_msg(listener_open_control(&ours, path, error, sizeof error), "%s", error);
+    listener_close(&ours);
+    ck_assert_int_eq(waitpid(ending, NULL, 0), ending);
+    mem_free(path);
+    directory_free(directory);
+}
+END_TEST
+
 START_TEST(a_directory_below_tmp_that_others_may_enter_is_refused)
 {
     char *directory = directory_new(), *path = mem_print("%s/control.sock", directory), error[256];
@@ -206,6 +228,7 @@ END_TEST
 UNIT_MAIN("keeper/listeners", an_address_gets_as_many_sockets_as_are_asked_for,
           a_second_one_does_not_silently_take_half, a_unix_listener_is_one_socket_whose_file_goes_with_it,
           a_socket_file_of_another_drover_is_left_alone, the_control_socket_is_for_its_owner_alone,
+          what_is_left_of_a_killed_drover_is_waited_for,
           a_directory_below_tmp_that_others_may_enter_is_refused,
           a_link_is_no_directory_for_the_control_socket, a_path_that_does_not_fit_is_told,
           a_reload_keeps_the_sockets_of_an_address_that_stays, a_reload_that_cannot_listen_changes_nothing)
