@@ -141,6 +141,9 @@ static json_t *pool_object(const struct admin_source *source, const struct admin
         }
         if (pool->fleet)
             json_object_set_new(object, "counted", fleet_counted(pool->fleet));
+        char note[512];
+        if (pool->fleet && fleet_memory_note(pool->fleet, note, sizeof note))
+            json_object_set_new(object, "memory_note", json_string(note));
         json_object_set_new(object, "launched", json_boolean(pool->fleet != NULL));
         json_object_set_new(object, "overridden",
                             json_boolean(pool->fleet && fleet_is_overridden(pool->fleet)));

@@ -10,6 +10,7 @@
 #include "admin/report.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/memory_limit.h"
 
 #define LINES_MOST 20
 
@@ -72,6 +73,11 @@ static json_t *last_exit(const struct slot *slot)
         ended--; /* the newest still runs */
     if (ended == 0)
         return NULL;
+    if (read_relaxed(slot->exit_reason) == ENDING_MEMORY) {
+        char held[MEMORY_TEXT];
+        memory_text(held, read_relaxed(slot->exit_memory));
+        return json_sprintf("killed for memory at %s", held);
+    }
     if (WIFSIGNALED(status)) {
         const char *name = sigabbrev_np(WTERMSIG(status));
         return json_sprintf("ended by signal %d (%s)%s", WTERMSIG(status), name ? name : "?",

@@ -105,6 +105,8 @@ static void slot_clear(struct slot *slot)
     atomic_store(&slot->children, 0);
     atomic_store(&slot->memory, 0);
     atomic_store(&slot->requests_before, 0);
+    atomic_store(&slot->exit_reason, 0);
+    atomic_store(&slot->exit_memory, 0);
     atomic_store(&slot->requests, 0);
     atomic_store(&slot->fails, 0);
     atomic_store(&slot->output_size, 0);

@@ -38,6 +38,14 @@ enum worker_state {
     WORKER_BACKOFF,  /* died; the next start waits */
 };
 
+/* Who sent a SIGKILL. */
+enum ending {
+    ENDING_PLAIN,   /* nobody did, or we */
+    ENDING_UNKNOWN, /* somebody; the kernel does not say whether it was for memory */
+    ENDING_OUTSIDE, /* somebody, and not for memory */
+    ENDING_MEMORY,  /* the kernel, for want of memory */
+};
+
 struct slot {
     /* Written once by who claims it (slots_claim), before `claimed` is 2; constant until slots_release. */
     _Atomic uint32_t claimed; /* 0 free, 1 being claimed, 2 in use */
@@ -61,6 +69,8 @@ struct slot {
     _Atomic uint32_t children;        /* workers of its own, and 1; 0 = not counted */
     _Atomic uint64_t memory;          /* proportional set size, bytes; 0 = not measured */
     _Atomic uint64_t requests_before; /* of `requests`: answered by the processes before this one */
+    _Atomic uint32_t exit_reason;     /* of the last process: enum ending */
+    _Atomic uint64_t exit_memory;     /* what it held when it was killed for memory */
 
     /* Written by the loops. */
     _Alignas(64) _Atomic uint64_t requests; /* heads that were answered, ever */

@@ -5,8 +5,16 @@
 #ifndef DROVER_BASE_CPUS_H
 #define DROVER_BASE_CPUS_H
 
-unsigned cpus_usable(void); /* at least 1 */
+struct cpus {
+    unsigned usable;      /* the smaller of the two, at least 1 */
+    unsigned affinity;    /* a cpuset is part of it */
+    unsigned quota;       /* rounded up; 0: none */
+    char quota_from[256]; /* the file that sets it */
+};
+
+void cpus_read(struct cpus *cpus);
 /* The same from the files below `root` ("" is the machine) and a known affinity: for tests. */
-unsigned cpus_usable_below(const char *root, unsigned affinity);
+void cpus_read_below(struct cpus *cpus, const char *root, unsigned affinity);
+unsigned cpus_usable(void); /* at least 1 */
 
 #endif

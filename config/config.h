@@ -10,6 +10,8 @@
 
 #include "base/address.h"
 
+#define WORKER_MEMORY (UINT64_C(150) << 20) /* what a worker is taken to need before any was seen */
+
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 enum bind_kind { BIND_PORT, BIND_UNIX, BIND_FD }; /* after `auto` was decided by what the command names */
 enum protocol { PROTOCOL_H1, PROTOCOL_H2 };
@@ -99,6 +101,8 @@ struct pool_config {
     unsigned workers;     /* a number; `auto` and WEB_CONCURRENCY are decided at load; the most, when sized */
     unsigned workers_min; /* the same number when not sized */
     bool is_sized;        /* `workers` is a range: the pool follows the demand */
+    bool is_auto;         /* the number, or the most, was decided by CPUs and memory */
+    uint64_t memory_pool; /* most bytes of all its workers together; 0: no bound of its own */
     unsigned spare;
     unsigned scale_window, scale_burst_window; /* ms */
     unsigned scale_idle;                       /* ms; 0: by the boot time */
@@ -210,6 +214,9 @@ char *config_worker_text(const char *text, const char *port, const char *socket,
 
 unsigned
 config_processes(const struct pool_config *pool); /* most that drover itself starts, replacements aside */
+/* What of a limit on memory is taken to be for workers: the rest, an eighth of it (64m to 1g), is for everything else. What is really in
+ * use cannot be asked while loading: at a reload it holds the workers themselves, and `auto` must not move by itself. */
+uint64_t config_memory_for_workers(uint64_t limit);
 
 /* Comparing, for a reload. */
 /* command, environment, directory, user, bind, port, signals */

@@ -14,12 +14,18 @@
 #include "config/fill.h"
 #include "config/values.h"
 
-unsigned workers_that_fit(uint64_t limit_bytes)
+uint64_t config_memory_for_workers(uint64_t limit)
 {
-    uint64_t others = limit_bytes / 8;
+    uint64_t others = limit / 8;
 
     others = others < (64ull << 20) ? 64ull << 20 : others > (1ull << 30) ? 1ull << 30 : others;
-    uint64_t fit = limit_bytes > others ? (limit_bytes - others) / WORKER_MEMORY : 0;
+    return limit > others ? limit - others : 0;
+}
+
+unsigned workers_that_fit(uint64_t limit_bytes)
+{
+    uint64_t fit = config_memory_for_workers(limit_bytes) / WORKER_MEMORY;
+
     return fit < UINT32_MAX ? (unsigned)fit : UINT32_MAX;
 }
 
@@ -107,39 +113,74 @@ static void take_port(struct filling *filling)
     listen->text = mem_dup(text);
 }
 
-static void decide_least(const struct filling *filling, struct pool_config *pool)
+static void decide_least(struct pool_config *pool)
 {
-    const struct yaml_node *node = node_find(node_find(filling->root, "pools"), pool->name);
-    const struct yaml_node *max = node_find(node_find(node, "workers"), "max");
-    bool is_auto =
-        !max || node_is_nothing(max) || (max->kind == YAML_SCALAR && strcmp(max->text, "auto") == 0);
-
     if (!pool->is_sized)
         pool->workers_min = pool->workers;
-    else if (is_auto && pool->workers < pool->workers_min)
+    else if (pool->is_auto && pool->workers < pool->workers_min)
         pool->workers = pool->workers_min;
+}
+
+/* A number of `auto` stays as it is; where the pool follows the demand the fleet asks memory again and again. */
+static void decide_auto(struct pool_config *pool, unsigned cpus, unsigned fit)
+{
+    unsigned own = pool->memory_pool ? (unsigned)(pool->memory_pool / WORKER_MEMORY) : UINT32_MAX;
+
+    pool->is_auto = true;
+    pool->workers = workers_auto(cpus, pool->is_sized ? UINT32_MAX : fit < own ? fit : own);
+}
+
+/* The numbers that the file names may be more than memory is likely to have room for. */
+static void warn_of_memory(const struct filling *filling, const struct memory_state *memory, unsigned named)
+{
+    const struct config *config = filling->config;
+    unsigned fit = workers_that_fit(memory->least.limit);
+    char key[KEY_PATH_MAX], limit[MEMORY_TEXT];
+
+    memory_text(limit, memory->least.limit);
+    if (named > fit)
+        findings_warning(filling->findings, place_of_key(filling->root, (const char *const[]){"pools", NULL}),
+                         "pools", "%u workers may not fit: at 150m each, memory (%s by %s) allows %u", named,
+                         limit, memory->least.from, fit);
+    for (unsigned i = 0; i < config->pool_count; i++) {
+        const struct pool_config *pool = &config->pools[i];
+        unsigned own = pool->memory_pool / WORKER_MEMORY < UINT32_MAX
+                           ? (unsigned)(pool->memory_pool / WORKER_MEMORY)
+                           : UINT32_MAX;
+        if (!pool->is_launched || pool->memory_pool == 0 || pool->is_auto || pool->workers <= own)
+            continue;
+        memory_text(limit, pool->memory_pool);
+        str_format(key, sizeof key, "pools.%s.workers", pool->name);
+        findings_warning(
+            filling->findings,
+            place_of_key(filling->root, (const char *const[]){"pools", pool->name, "workers", NULL}), key,
+            "%u workers may not fit: at 150m each, memory.pool (%s) allows %u", pool->workers, limit,
+            own ? own : 1);
+    }
 }
 
 /* What memory allows is shared: first the pools with a number, then those with `auto` in equal parts. */
 static void decide_workers(struct filling *filling)
 {
     struct config *config = filling->config;
-    unsigned fit = workers_that_fit(memory_limit()), fixed = 0, autos = 0;
+    struct memory_state memory;
+    unsigned named = 0, autos = 0, cpus = cpus_usable();
 
+    memory_read(&memory);
+    unsigned fit = workers_that_fit(memory.least.limit);
     for (unsigned i = 0; i < config->pool_count; i++) {
-        fixed += config->pools[i].is_launched ? config->pools[i].workers : 0;
-        autos += config->pools[i].is_launched && config->pools[i].workers == 0;
+        const struct pool_config *pool = &config->pools[i];
+        named += pool->is_launched ? pool->workers : 0;
+        autos += pool->is_launched && pool->workers == 0;
     }
     for (unsigned i = 0; autos > 0 && i < config->pool_count; i++) {
         struct pool_config *pool = &config->pools[i];
         if (pool->is_launched && pool->workers == 0)
-            pool->workers = workers_auto(cpus_usable(), fit > fixed ? (fit - fixed) / autos : 0);
+            decide_auto(pool, cpus, fit > named ? (fit - named) / autos : 0);
     }
     for (unsigned i = 0; i < config->pool_count; i++)
-        decide_least(filling, &config->pools[i]);
-    if (autos == 0 && fixed > fit)
-        findings_warning(filling->findings, place_of_key(filling->root, (const char *const[]){"pools", NULL}),
-                         "pools", "%u workers may not fit: at 150m each, memory allows %u", fixed, fit);
+        decide_least(&config->pools[i]);
+    warn_of_memory(filling, &memory, named);
 }
 
 static bool names(const struct pool_config *pool, const char *name)

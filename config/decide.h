@@ -6,11 +6,7 @@
 
 #include "config/config.h"
 
-#define WORKER_MEMORY (150ull << 20) /* before any was seen */
-
-/* How many workers fit beside what is not workers, for which an eighth of the limit is kept, 64m at least and
- * 1g at most: what is really in use cannot be asked here, because at a reload it holds the workers
- * themselves, and `auto` must not move by itself. */
+/* How many workers fit beside what is not workers (config_memory_for_workers). */
 unsigned workers_that_fit(uint64_t limit_bytes);
 /* min(2 x CPUs + 1, room), at least 1. */
 unsigned workers_auto(unsigned cpus, unsigned room);

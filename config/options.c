@@ -210,6 +210,9 @@ static const struct option memory[] = {
      .help =
          "A worker that holds more, with all that it has started itself, for some seconds is recycled. 0: "
          "no bound."},
+    {"pool", SIZE(0, 1024ull * GIB), POOL(memory_pool), .preset = "0",
+     .help = "What all workers of the pool may hold together: none is started that would not fit. 0: what "
+             "the machine and the cgroups leave."},
 };
 
 static const struct option recycle[] = {
@@ -344,7 +347,7 @@ static const struct option pools[] = {
          "goes another way; with `--statsd-prefix` and the pool's name, or without a prefix where one "
          "pool alone has this."},
     {"memory", .kind = OPTION_SECTION, .section = SECTION(memory), .only = FOR_LAUNCHED,
-     .help = "What workers may hold."},
+     .help = "What workers may hold (see sizing.md)."},
     {"recycle", .kind = OPTION_SECTION, .section = SECTION(recycle), .only = FOR_LAUNCHED,
      .help = "When workers are replaced by new processes: one at a time in a pool, the new one ready first."},
     {"servers", .kind = OPTION_SERVERS, POOL(servers), .only = FOR_SERVERS,

@@ -4,31 +4,31 @@
  * understood. */
 #include <stdio.h>
 
-#include "base/address.h"
+#include "base/mem.h"
+#include "daemon/arithmetic.h"
 #include "daemon/commands.h"
-
-static void print_pool(const struct pool_config *pool)
-{
-    if (pool->is_launched)
-        printf("  pool %s: %u worker%s of %s\n", pool->name, pool->workers, pool->workers == 1 ? "" : "s",
-               pool->command[0]);
-    else
-        printf("  pool %s: %u server%s\n", pool->name, pool->server_count,
-               pool->server_count == 1 ? "" : "s");
-}
 
 static void print_summary(const struct config *config)
 {
+    struct arithmetic at = {.config = config};
+    struct buffer page = {0};
     char admin[ADDRESS_TEXT] = "off";
 
-    printf("%s is good:\n", config->path);
-    for (unsigned i = 0; i < config->listen_count; i++)
-        printf("  listen %s\n", config->listens[i].text);
-    for (unsigned i = 0; i < config->pool_count; i++)
-        print_pool(&config->pools[i]);
+    cpus_read(&at.cpus);
+    memory_read(&at.memory);
     if (config->admin_is_on)
         address_print(&config->admin, admin);
-    printf("  admin %s, control %s, threads %u\n", admin, config->control, config->threads);
+    buffer_print(&page, "%s is good:\n", config->path);
+    for (unsigned i = 0; i < config->listen_count; i++)
+        buffer_print(&page, "  listen %s\n", config->listens[i].text);
+    buffer_print(&page, "  admin %s, control %s, threads %u\n", admin, config->control, config->threads);
+    arithmetic_machine(&page, &at);
+    for (unsigned i = 0; i < config->pool_count; i++)
+        arithmetic_pool(&page, &at, &config->pools[i]);
+    char *text = slice_dup(buffer_slice(&page));
+    fputs(text, stdout);
+    mem_free(text);
+    buffer_release(&page);
 }
 
 int command_check(const struct command_line *line)

@@ -238,6 +238,7 @@ static void engine_fini(struct engine *engine)
     carriers_close(engine);
     readiness_close(engine);
     parts_close(engine);
+    room_free(&engine->room);
     resolver_free(&engine->resolver);
     loop_settle(engine->loop);
     loop_free(&engine->loop);
@@ -261,6 +262,7 @@ int engine_run(const struct engine_start *start)
     (void)signal(SIGXFSZ, SIG_IGN); /* a file over the limit is an error like any other */
     spools_start(NULL, SPOOL_THREADS);
     engine.tls = tls_contexts_new(engine.config, start->tickets);
+    engine.room = room_new("");
     parts_open(&engine);
     carriers_open(&engine);
     parts_publish(&engine);

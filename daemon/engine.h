@@ -63,6 +63,7 @@ struct engine {
     struct listener_sockets *incoming; /* of NEWS_LISTENER, until NEWS_ADOPT */
     unsigned incoming_count;
     struct list checks; /* readiness.c */
+    struct room *room;  /* of all fleets */
     struct admin *admin;
     struct admin_source source;
     struct admin_pool *source_pools;
@@ -95,6 +96,7 @@ void pages_publish(struct engine *engine); /* what `expose:` shows */
 /* readiness.c */
 void readiness_wanted(struct part *part, int slot, uint32_t generation, const struct address *address,
                       bool wanted);
+void readiness_awaited(struct part *part); /* somebody waits for its workers */
 void readiness_gone(struct part *part, struct backend *backend);
 void readiness_members(struct part *part);  /* each member has its live probe, where probe.path is set */
 void readiness_adopt(struct part *part);    /* probe: may have changed */

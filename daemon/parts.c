@@ -118,6 +118,7 @@ static void on_waiting_here(struct message *message)
     if (part && part->fleet && part->pool) {
         observe(part, now_us);
         fleet_tick(part->fleet, now_us);
+        readiness_awaited(part);
     }
     mem_free(news);
 }
@@ -154,6 +155,8 @@ static struct part *part_new(struct engine *engine, struct config *config, const
     else
         part->servers = servers_new(engine->loop, engine->resolver, config, pool, engine->slots,
                                     &servers_callbacks, part);
+    if (part->fleet)
+        fleet_share_room(part->fleet, engine->room);
     return part;
 }
 

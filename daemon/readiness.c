@@ -8,8 +8,6 @@
 #include "base/mem.h"
 #include "daemon/engine.h"
 
-#define FIRST_PROBE_MS 50 /* after the start, then between two probes while it gives no answer */
-
 enum check_kind { CHECK_READY, CHECK_LIVE, CHECK_EJECTED };
 
 struct check {
@@ -19,8 +17,10 @@ struct check {
     int slot;
     uint32_t generation;
     struct address address;
+    uint64_t since_us; /* it is made */
     struct probe *probe;
     struct deadline again;
+    unsigned pace_ms;           /* of `again` */
     struct health_watch *watch; /* CHECK_LIVE */
     struct backend *backend;    /* CHECK_EJECTED; referenced */
 };
@@ -67,6 +67,7 @@ static struct check *check_new(struct part *part, enum check_kind kind, int slot
     check->slot = slot;
     check->generation = generation;
     check->address = *address;
+    check->since_us = clock_us();
     deadline_init(&check->again, on_again, check);
     list_push_back(&part->engine->checks, &check->node);
     return check;
@@ -149,6 +150,31 @@ void readiness_adopt(struct part *part)
 
 /* --- ready --- */
 
+static unsigned pace_of(const struct check *check)
+{
+    const struct part *part = check->part;
+    bool is_awaited = part->pool && pool_queued(part->pool) > 0;
+
+    return health_pace_ms((clock_us() - check->since_us) / 1000, is_awaited);
+}
+
+static void ask_later(struct check *check)
+{
+    check->pace_ms = pace_of(check);
+    deadline_start(&check->again, check->part->engine->loop, check->pace_ms);
+}
+
+/* Somebody waits now: nobody is asked as late as was meant. */
+void readiness_awaited(struct part *part)
+{
+    list_each_safe (node, next, &part->engine->checks) {
+        struct check *check = list_entry(node, struct check, node);
+        if (check->part == part && check->kind == CHECK_READY && !check->probe &&
+            pace_of(check) < check->pace_ms)
+            ask_later(check);
+    }
+}
+
 static void on_ready_result(void *argument, enum probe_result result, const char *why)
 {
     struct check *check = argument;
@@ -159,7 +185,7 @@ static void on_ready_result(void *argument, enum probe_result result, const char
     (void)why;
     check->probe = NULL;
     if (result == PROBE_UNFIT) {
-        deadline_start(&check->again, part->engine->loop, FIRST_PROBE_MS);
+        ask_later(check);
         return;
     }
     check_free(check);
@@ -186,12 +212,9 @@ static void drop(struct part *part, int slot, uint32_t generation)
 void readiness_wanted(struct part *part, int slot, uint32_t generation, const struct address *address,
                       bool wanted)
 {
-    struct engine *engine = part->engine;
-
     drop(part, slot, generation);
     if (wanted)
-        deadline_start(&check_new(part, CHECK_READY, slot, generation, address)->again, engine->loop,
-                       FIRST_PROBE_MS);
+        ask_later(check_new(part, CHECK_READY, slot, generation, address));
 }
 
 void readiness_gone(struct part *part, struct backend *backend)

@@ -153,6 +153,24 @@ static void each_worker(json_t *pools, void (*visit)(void *argument, const json_
     }
 }
 
+static void print_line(struct buffer *page, const char *before, const char *text)
+{
+    char line[1024];
+
+    str_escape_controls(line, sizeof line, slice_of(text));
+    buffer_print(page, "%s%s\n", before, line);
+}
+
+static void print_note(struct buffer *page, const char *pool, const json_t *note)
+{
+    if (!json_is_string(note))
+        return;
+    char name[CELL];
+    str_escape_controls(name, sizeof name, slice_of(pool));
+    buffer_print(page, "\n%s", name);
+    print_line(page, ": ", json_string_value(note));
+}
+
 static void print_pools(struct buffer *page, json_t *pools)
 {
     static const struct column columns[] = {{"POOL", false},  {"STATE", false}, {"READY", true},
@@ -175,6 +193,9 @@ static void print_pools(struct buffer *page, json_t *pools)
     }
     table_print(page, &table);
     table_fini(&table);
+    for (void *at = json_object_iter(pools); at; at = json_object_iter_next(pools, at))
+        print_note(page, json_object_iter_key(at),
+                   json_object_get(json_object_iter_value(at), "memory_note"));
 }
 
 static void add_worker(void *table, const json_t *worker)
@@ -209,14 +230,6 @@ static void print_workers(struct buffer *page, json_t *pools)
     each_worker(pools, add_worker, &table);
     table_print(page, &table);
     table_fini(&table);
-}
-
-static void print_line(struct buffer *page, const char *before, const char *text)
-{
-    char line[1024];
-
-    str_escape_controls(line, sizeof line, slice_of(text));
-    buffer_print(page, "%s%s\n", before, line);
 }
 
 /* What a worker that does not run said last: most often all that is needed to see why. */

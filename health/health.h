@@ -33,6 +33,11 @@ struct probe *probe_start(struct loop *loop, const struct probe_question *questi
                           void *argument);
 void probe_cancel(struct probe **probe);
 
+/* Between two probes of a worker that started `since_ms` ago and has not answered: 20 ms while requests wait for it,
+ * else 50 ms, and longer the longer it takes, so that a slow start costs no CPU and is still seen within a twentieth
+ * of its time. */
+unsigned health_pace_ms(uint64_t since_ms, bool is_awaited);
+
 /* A backend under watch: probed every interval, its verdict by rise and fall. With fit_at_first the first
  * check comes within an interval (spread, so that a pool is not probed all at once). Without, it comes at
  * once and decides alone, and is always told. `on_change` may stop the watch. */

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -21,6 +22,8 @@
 
 #define START_TIMEOUT_MS 5000 /* a directory on a dead network mount must not hold the keeper for ever */
 #define SPARE_FD         10   /* above every number that a child's own descriptors get */
+#define OOM_SCORE_ADJ    "/proc/self/oom_score_adj"
+#define OOM_SCORE_MOST   1000
 
 static const char *const steps[] = {
     [CHILD_FORK] = "fork",    [CHILD_DESCRIPTORS] = "descriptors", [CHILD_LIMITS] = "limits",
@@ -123,6 +126,21 @@ static void fill_listen_pid(char **environment)
             (void)snprintf(*environment, sizeof CHILD_LISTEN_PID_ROOM, CHILD_LISTEN_PID "%d", (int)getpid());
 }
 
+/* While we are who drover is: raising needs no privilege. A /proc that is not there or not to be written must not keep
+ * a worker from starting. */
+static void raise_oom_score(int more)
+{
+    char text[16] = "";
+    int fd = more > 0 ? open(OOM_SCORE_ADJ, O_RDWR | O_CLOEXEC) : -1;
+
+    if (fd >= 0 && read(fd, text, sizeof text - 1) > 0) {
+        int score = atoi(text) + more;
+        size_t size = str_format(text, sizeof text, "%d", score < OOM_SCORE_MOST ? score : OOM_SCORE_MOST);
+        (void)!pwrite(fd, text, size, 0);
+    }
+    net_close(&fd);
+}
+
 /* Does not return when all goes well. */
 static enum child_step become(const struct child_plan *plan, pid_t keeper, int *line)
 {
@@ -130,6 +148,7 @@ static enum child_step become(const struct child_plan *plan, pid_t keeper, int *
         return CHILD_DESCRIPTORS;
     if (setrlimit(RLIMIT_NOFILE, &plan->files) < 0)
         return CHILD_LIMITS;
+    raise_oom_score(plan->oom_score_more);
     if (plan->identity) {
         int error = identity_assume(plan->identity);
         if (error < 0) {

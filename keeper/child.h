@@ -24,6 +24,7 @@ struct child_plan {
     int output, errors;              /* become 1 and 2 */
     int listener;                    /* becomes 3; -1: none */
     struct rlimit files;
+    int oom_score_more; /* on top of our own oom_score_adj: whom the kernel ends first when memory is short */
 };
 
 /* What did not work, and why. */

@@ -15,6 +15,8 @@
 #include "keeper/parent.h"
 
 #define CHILDREN_MAX 512 /* as `workers` may say */
+/* Half of the scale: a drover that holds half of the memory that there is is still not the one to go. */
+#define WORKER_OOM_SCORE_MORE 500
 
 static struct slot *slot_of(struct keeper *keeper, const struct seat *seat)
 {
@@ -64,6 +66,7 @@ static int launch(struct keeper *keeper, struct seat *seat, const struct identit
         .errors = writers[1],
         .listener = seat->endpoint.kind == BIND_FD ? seat->endpoint.listener : -1,
         .files = keeper->files,
+        .oom_score_more = WORKER_OOM_SCORE_MORE,
     };
     pid_t pid = child_start(&plan, &keeper->guard, &failure);
     net_close(&writers[0]);

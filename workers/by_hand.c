@@ -88,6 +88,7 @@ void fleet_scale(struct fleet *fleet, unsigned min, unsigned max)
     unsigned before = fleet_wanted(fleet);
 
     CHECK(min <= max);
+    room_forget(fleet);
     follow_begin(fleet, before);
     fleet->is_overridden = true;
     fleet->override = max < SLOTS_MAX ? max : SLOTS_MAX;
@@ -102,6 +103,7 @@ void fleet_scale_clear(struct fleet *fleet)
     unsigned before = fleet_wanted(fleet);
 
     drop(fleet);
+    room_forget(fleet);
     follow_begin(fleet, before);
     record(fleet, before, "by hand: as the file says");
     fleet_settle(fleet);

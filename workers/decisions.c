@@ -17,6 +17,7 @@
 static const char *const kind_words[] = {
     [DECISION_SIZE] = "size",         [DECISION_RETIRE] = "retire",   [DECISION_RECYCLE] = "recycle",
     [DECISION_EJECTION] = "ejection", [DECISION_REPLACE] = "replace", [DECISION_ROLLOUT] = "rollout",
+    [DECISION_MEMORY] = "memory",
 };
 
 const char *fleet_decision_kind_word(enum fleet_decision_kind kind)

@@ -21,11 +21,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "workers/fleet_internal.h"
-#include "workers/memory.h"
 #include "workers/retire.h"
 
-#define FLEET_TAG        0x464c4545u
-#define MEASURE_EVERY_US 500000u /* one process at a time */
+#define FLEET_TAG 0x464c4545u
 
 struct worker *fleet_worker_at(const struct fleet *fleet, int index)
 {
@@ -227,7 +225,7 @@ void fleet_settle(struct fleet *fleet)
     if (!fleet->is_frozen) {
         unsigned wanted = fleet_processes(fleet), staying = count_staying(fleet);
         struct worker *added;
-        for (; staying < wanted && (added = fleet_add_worker(fleet)); staying++)
+        for (; staying < wanted && room_lets_start(fleet) && (added = fleet_add_worker(fleet)); staying++)
             worker_start(added);
         while (staying > wanted && retire_one(fleet))
             staying--;
@@ -307,6 +305,7 @@ void fleet_free(struct fleet **fleet)
     *fleet = NULL;
     CHECK(ending->tag == FLEET_TAG);
     deadline_stop(&ending->look_again);
+    room_leave(ending);
     forget_members(ending);
     for (unsigned i = 0; i < ending->count; i++)
         worker_free(&ending->workers[i]);
@@ -322,7 +321,12 @@ void fleet_adopt(struct fleet *fleet, struct config *config, const struct pool_c
 {
     struct config *old = fleet->config;
 
+    bool is_other = pool->workers != fleet->pool->workers || pool->workers_min != fleet->pool->workers_min ||
+                    pool->is_sized != fleet->pool->is_sized;
+
     by_hand_compare(fleet, pool);
+    if (is_other || pool->memory_pool != fleet->pool->memory_pool)
+        room_forget(fleet);
     if (fleet->sizer && pool->measure != fleet->pool->measure)
         sizer_forget(fleet->sizer);
     if (pool->is_sized && !fleet->sizer)
@@ -379,6 +383,7 @@ void fleet_worker_ready(struct fleet *fleet, int slot, uint32_t generation)
     if (!worker || worker->state != WORKER_STARTING)
         return;
     worker_on_ready(worker);
+    measure_worker(worker);
     if (worker->fate == FATE_REPLACES || worker->fate == FATE_RENEWS)
         rollout_on_ready(worker);
     fleet_settle(fleet);
@@ -438,26 +443,14 @@ void fleet_on_exited(struct fleet *fleet, int slot, uint32_t generation, int sta
     fleet_settle(fleet);
 }
 
-static void measure(struct fleet *fleet, uint64_t now_us)
-{
-    if (fleet->count == 0 || now_us - fleet->measured_us < MEASURE_EVERY_US)
-        return;
-    fleet->measured_us = now_us;
-    struct worker *worker = fleet->workers[++fleet->measured % fleet->count];
-    if (!worker->is_running)
-        return;
-    uint64_t bytes = memory_of_process(worker->pid);
-    atomic_store(&worker->slot->memory, bytes);
-    recycler_measured(worker, bytes);
-}
-
 void fleet_tick(struct fleet *fleet, uint64_t now_us)
 {
     CHECK(fleet->tag == FLEET_TAG);
     for (unsigned i = 0; i < fleet->count; i++)
         worker_tick(fleet->workers[i], now_us);
     signals_tick(fleet, now_us);
-    measure(fleet, now_us);
+    measure_step(fleet, now_us);
+    room_step(fleet, now_us);
     recycler_step(fleet, now_us);
     fleet_settle(fleet);
 }

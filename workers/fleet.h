@@ -15,6 +15,7 @@
 #define FLEET_DECISION_TEXT 512 /* room for one in words */
 
 struct fleet;
+struct room; /* the memory that fleets share */
 
 /* What a pool is asked, as its balancer counts it. */
 struct fleet_load {
@@ -34,6 +35,7 @@ enum fleet_decision_kind {
     DECISION_EJECTION, /* who failed too often and is out of the choice for a while */
     DECISION_REPLACE,  /* who is to be replaced: ejected twice in a row, drained by hand */
     DECISION_ROLLOUT,  /* all of the pool: begun, done, frozen */
+    DECISION_MEMORY,   /* what does not fit is not started; what a kill for memory has taught */
     DECISION_KINDS
 };
 const char *fleet_decision_kind_word(enum fleet_decision_kind kind);
@@ -44,7 +46,7 @@ struct fleet_decision {
     enum fleet_decision_kind kind;
     const char *why;            /* a constant word */
     char worker[SLOT_NAME_MAX]; /* whom it is about; empty: the pool */
-    char text[200];             /* its numbers in words; DECISION_SIZE: empty, they are below */
+    char text[400];             /* its numbers in words; DECISION_SIZE: empty, they are below */
     unsigned before, wanted;
     bool is_measured; /* else by hand, and the rest is 0 */
     bool is_dry;      /* not acted on */
@@ -140,6 +142,16 @@ void fleet_decision_text(const struct fleet_decision *decision, const char *pool
 const struct fleet_counters *fleet_counters(const struct fleet *fleet);
 /* The decisions by kind and reason: NULL when there is no such row. */
 const struct fleet_tally *fleet_tally_at(const struct fleet *fleet, unsigned index);
+
+/* --- memory --- */
+
+/* One for all fleets of an engine; outlives them. `root` goes before /proc and the cgroups' mounts: "" but in tests. */
+struct room *room_new(const char *root);
+void room_free(struct room **room);
+/* From now on no worker is started that would not fit beside those of the others. Before the first fleet_tick. */
+void fleet_share_room(struct fleet *fleet, struct room *room);
+/* What memory keeps the fleet from, now; false: nothing. */
+bool fleet_memory_note(const struct fleet *fleet, char *into, size_t size);
 
 /* What the world tells it. */
 void fleet_worker_ready(struct fleet *fleet, int slot, uint32_t generation);

@@ -10,6 +10,7 @@
 #include "workers/decisions.h"
 #include "workers/fleet.h"
 #include "workers/recycler.h"
+#include "workers/room.h"
 #include "workers/sizer.h"
 #include "workers/steer.h"
 
@@ -85,6 +86,7 @@ struct fleet {
     struct sizer *sizer;             /* NULL: it never followed the demand */
     unsigned boot_ms;                /* measured; 0: not yet */
     struct decisions decisions;
+    struct fleet_room room;
     bool is_frozen, is_abandoned;
     bool is_announced;   /* on_members was called for the first time */
     bool was_empty_told; /* on_members for the last time */
@@ -98,8 +100,9 @@ struct fleet {
     unsigned count;
     struct backend **members; /* what on_members was last called for */
     unsigned member_count;
-    uint64_t measured_us; /* when the last process was measured */
-    unsigned measured;    /* which one */
+    uint64_t measured_us;     /* when the last process was measured */
+    uint64_t measure_cost_us; /* what that took */
+    unsigned measured;        /* which one */
 };
 
 /* worker.c */
@@ -144,6 +147,9 @@ void rollout_cancel(struct worker *worker); /* nobody needs to come for it any m
 /* recycler.c: whose time is over. */
 void recycler_measured(struct worker *worker, uint64_t bytes);
 void recycler_step(struct fleet *fleet, uint64_t now_us);
+/* measure.c: the memory of processes */
+void measure_worker(struct worker *worker);
+void measure_step(struct fleet *fleet, uint64_t now_us); /* the next one's, when it is time */
 
 /* follow.c: how many the demand wants. */
 void fleet_boot_took(struct fleet *fleet, unsigned took_ms);

@@ -9,8 +9,10 @@ bool fleet_is_sized(const struct fleet *fleet, unsigned *min, unsigned *max)
 {
     *min = fleet->is_overridden ? fleet->override_min : fleet->pool->workers_min;
     *max = fleet->is_overridden ? fleet->override : fleet->pool->workers;
-    return fleet->sizer && !fleet->is_abandoned &&
-           (fleet->is_overridden ? *min != *max : fleet->pool->is_sized);
+    bool is_range = fleet->is_overridden ? *min != *max : fleet->pool->is_sized;
+    *max = room_bound(fleet, *max);
+    *min = *min < *max ? *min : *max;
+    return fleet->sizer && !fleet->is_abandoned && is_range;
 }
 
 unsigned fleet_most(const struct fleet *fleet)
@@ -25,7 +27,7 @@ unsigned fleet_wanted(const struct fleet *fleet)
     if (fleet->is_abandoned)
         return 0;
     if (!fleet_is_sized(fleet, &min, &max) || fleet->pool->dry_run)
-        return fleet_most(fleet);
+        return room_bound(fleet, fleet_most(fleet));
     unsigned wanted = fleet->sizer->memory.wanted;
     return wanted < min ? min : wanted > max ? max : wanted;
 }

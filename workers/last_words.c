@@ -9,9 +9,26 @@
 #include <sys/wait.h>
 
 #include "base/log.h"
+#include "base/memory_limit.h"
 #include "base/str.h"
 
-size_t exit_describe(char *into, size_t room, int status, bool was_ours)
+static size_t kill_describe(char *into, size_t room, enum ending ending, uint64_t held)
+{
+    char size[MEMORY_TEXT];
+
+    memory_text(size, held);
+    switch (ending) {
+    case ENDING_MEMORY:
+        return str_format(into, room, "killed for memory by the kernel (SIGKILL) at %s",
+                          held ? size : "an unknown size");
+    case ENDING_OUTSIDE: return str_format(into, room, "killed by SIGKILL from outside, not for memory");
+    case ENDING_UNKNOWN: return str_format(into, room, "killed by SIGKILL: perhaps out of memory?");
+    case ENDING_PLAIN: break;
+    }
+    return str_format(into, room, "killed by SIGKILL");
+}
+
+size_t exit_describe(char *into, size_t room, int status, enum ending ending, uint64_t held)
 {
     if (WIFEXITED(status))
         return str_format(into, room, "exited with status %d", WEXITSTATUS(status));
@@ -20,8 +37,8 @@ size_t exit_describe(char *into, size_t room, int status, bool was_ours)
     int number = WTERMSIG(status);
     const char *name = sigabbrev_np(number);
     const char *more = WCOREDUMP(status) ? " (core dumped)" : "";
-    if (number == SIGKILL && !was_ours)
-        more = ": perhaps out of memory?";
+    if (number == SIGKILL)
+        return kill_describe(into, room, ending, held);
     if (!name)
         return str_format(into, room, "killed by signal %d%s", number, more);
     return str_format(into, room, "killed by SIG%s%s", name, more);

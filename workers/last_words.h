@@ -6,14 +6,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "balancer/slots.h"
 
 #define LAST_LINES_MAX 20
 
-/* "exited with status 1", "killed by SIGSEGV (core dumped)", "killed by SIGKILL: perhaps out of memory?"
- * (when it was not we who killed it). Returns its size. `status` as waitpid gives it. */
-size_t exit_describe(char *into, size_t room, int status, bool was_ours);
+/* "exited with status 1", "killed by SIGSEGV (core dumped)", "killed for memory by the kernel (SIGKILL) at 512m".
+ * `held`: what it was last seen to hold, bytes. Returns its size. `status` as waitpid gives it. */
+size_t exit_describe(char *into, size_t room, int status, enum ending ending, uint64_t held);
 /* The last line of the slot's output that says something, or "". */
 void output_last_line(const struct slot *slot, char *into, size_t room);
 /* Logs the last lines of the slot's output, at most LAST_LINES_MAX. */

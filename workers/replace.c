@@ -103,7 +103,7 @@ static void start_fresh(struct fleet *fleet, unsigned count)
 {
     struct worker *worker;
 
-    for (; count > 0 && (worker = fleet_add_worker(fleet)); count--) {
+    for (; count > 0 && room_lets_start(fleet) && (worker = fleet_add_worker(fleet)); count--) {
         worker_set_fate(worker, FATE_RENEWS);
         worker_start(worker);
     }

@@ -151,6 +151,12 @@ static void start_replacement(struct fleet *fleet, const struct worker *old)
 
     if (fleet->count + 1 > MOST_TIMES_WANTED * (wanted ? wanted : 1))
         return;
+    if (!room_lets_start(fleet)) {
+        if (fleet->rollout.phase == ROLLOUT_GOING && room_is_short_for_long(fleet))
+            freeze(fleet, old->slot->name,
+                   "has no room for another beside it in memory (drover restart --no-surge needs none)");
+        return;
+    }
     struct worker *replacement = fleet_add_worker(fleet);
     if (!replacement) {
         wait_longer(fleet);

@@ -18,7 +18,6 @@
 #include "base/mem.h"
 #include "workers/endpoint.h"
 #include "workers/fleet_internal.h"
-#include "workers/last_words.h"
 
 #define GOODBYE_MS      2500      /* the closing handshake of a WebSocket */
 #define LONG_HEALTHY_US 10000000u /* who was healthy for so long has put its crashes behind it */
@@ -239,7 +238,7 @@ static void wait_for_restart(struct worker *worker, bool was_long_healthy)
     due_in(worker, wait_ms);
     if (wait_ms > 0)
         log_info("%s: crash %u in a row, started again in %u ms", worker->slot->name, crashes, wait_ms);
-    else
+    else if (room_has_seat(worker->fleet) && room_lets_start(worker->fleet))
         worker_start(worker);
 }
 
@@ -248,7 +247,9 @@ static void start_anew(struct worker *worker)
 {
     atomic_store(&worker->slot->crashes, 0);
     enter(worker, WORKER_BACKOFF);
-    worker_start(worker);
+    due_in(worker, 0);
+    if (room_lets_start(worker->fleet))
+        worker_start(worker);
 }
 
 /* Its process is no more. */
@@ -268,11 +269,11 @@ static void bury(struct worker *worker, bool was_long_healthy)
         wait_for_restart(worker, was_long_healthy);
 }
 
-static void tell_end(const struct worker *worker, int status)
+static void tell_end(const struct worker *worker, int status, enum ending ending)
 {
     char words[96];
 
-    exit_describe(words, sizeof words, status, worker->was_killed || worker->fleet->is_frozen);
+    exit_describe(words, sizeof words, status, ending, atomic_load(&worker->slot->memory));
     if (worker->state == WORKER_STOPPING || worker->fleet->is_frozen) {
         log_info("%s: process %d %s", worker->slot->name, (int)worker->pid, words);
         return;
@@ -299,7 +300,11 @@ void worker_on_exited(struct worker *worker, int status)
     if (worker->backend)
         want_probe(worker, false);
     count_end(worker);
-    tell_end(worker, status);
+    enum ending ending = room_on_exited(worker, status);
+    atomic_store(&worker->slot->exit_memory,
+                 ending == ENDING_MEMORY ? atomic_load(&worker->slot->memory) : 0);
+    atomic_store(&worker->slot->exit_reason, (uint32_t)ending);
+    tell_end(worker, status, ending);
     leave_choice(worker);
     if (worker->backend)
         backend_unref(&worker->backend);
@@ -457,7 +462,7 @@ void worker_tick(struct worker *worker, uint64_t now_us)
         }
         break;
     case WORKER_BACKOFF:
-        if (is_due && !worker->fleet->is_frozen)
+        if (is_due && !worker->fleet->is_frozen && room_lets_start(worker->fleet))
             worker_start(worker);
         break;
     case WORKER_ABSENT: break;

@@ -10,9 +10,9 @@ Listens on --port, --socket, or descriptor 3 when LISTEN_FDS is set.
   POST /digest      {"size", "sha256"}          GET /exit          ends at once, without an answer
   GET  /freeze      stops itself (SIGSTOP)      GET /half          half of a body, then ends
   GET  /hold        answers when --gate exists  /ws                WebSocket echo
-  GET  /log?text=T  writes T to its output
+  GET  /log?text=T  writes T to its output      GET /eat?mb=N      takes so much memory, and keeps it
 
---start-delay MS: listens late. --crash: ends at once with status 3 and a last word. --never: never listens. --stubborn: ignores TERM.
+--hold MB: takes so much memory at its start. --start-delay MS: listens late. --crash: ends at once with status 3 and a last word. --never: never listens. --stubborn: ignores TERM.
 --rubbish-when FILE, --refuse-when FILE, --sick-when FILE: while FILE exists it answers rubbish / closes at once / says 500 to /healthz.
 --gate FILE: for /hold. --note FILE: appends a line for every request that it reads: method, target, name.
 """
@@ -33,6 +33,7 @@ NAME = os.environ.get("WORKER", "?")
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 options = None
 tasks = set()
+eaten = []
 
 
 class Gone(Exception):
@@ -144,6 +145,8 @@ async def respond(method, target, fields, reader, writer):
             await asyncio.sleep(0.01)
     elif url.path == "/exit":
         os._exit(7)
+    elif url.path == "/eat":
+        eaten.append(b"x" * (int(query["mb"]) << 20))
     elif url.path == "/freeze":
         os.kill(os.getpid(), signal.SIGSTOP)
     elif url.path == "/log":
@@ -229,8 +232,10 @@ if __name__ == "__main__":
     for name in ("--crash", "--never", "--stubborn"):
         parser.add_argument(name, action="store_true")
     parser.add_argument("--start-delay", type=int, default=0)
+    parser.add_argument("--hold", type=int, default=0)
     options = parser.parse_args()
     if options.crash:
         print(f"last words at {time.time():.3f}", file=sys.stderr, flush=True)
         sys.exit(3)
+    eaten.append(b"x" * (options.hold << 20))
     asyncio.run(main())

@@ -25,6 +25,7 @@
 struct fleet {
     unsigned wanted;
     bool is_overridden, is_resting;
+    const char *memory_note;
     unsigned decision_count;
     struct fleet_decision decisions[3];
     struct fleet_counters counters;
@@ -48,6 +49,12 @@ bool fleet_is_sized(const struct fleet *fleet, unsigned *min, unsigned *max)
 bool fleet_is_resting(const struct fleet *fleet)
 {
     return fleet->is_resting;
+}
+bool fleet_memory_note(const struct fleet *fleet, char *into, size_t size)
+{
+    if (fleet->memory_note)
+        str_format(into, size, "%s", fleet->memory_note);
+    return fleet->memory_note != NULL;
 }
 const char *fleet_name(const struct fleet *fleet)
 {

@@ -5,6 +5,8 @@
 
 #include "admin/report.h"
 
+#include <signal.h>
+
 static unsigned http_status;
 
 static json_t *health(void)
@@ -395,6 +397,26 @@ START_TEST(the_status_tells_why_a_worker_does_not_run)
 }
 END_TEST
 
+START_TEST(the_status_names_a_kill_for_memory_and_what_memory_holds_back)
+{
+    drover_init();
+    lose_worker(1, WORKER_BACKOFF);
+    worker_slot(1)->exit_status = SIGKILL;
+    worker_slot(1)->exit_reason = ENDING_MEMORY;
+    worker_slot(1)->exit_memory = 512u << 20;
+    drover.fleet.memory_note = "at most 2";
+    json_t *tree = status_tree(&drover.source, &http_status);
+
+    ck_assert_str_eq(text_at(tree, "pools/web/workers/0/last_exit"), "killed for memory at 512m");
+    ck_assert_str_eq(text_at(tree, "pools/web/memory_note"), "at most 2");
+    json_decref(tree);
+    tree = report_health(&drover.source, true, &http_status);
+    ck_assert_ptr_null(at(tree, "pools/web/memory_note"));
+    json_decref(tree);
+    drover_fini();
+}
+END_TEST
+
 START_TEST(decisions_are_shown_in_the_order_of_their_time_with_their_numbers)
 {
     drover_init();
@@ -429,7 +451,8 @@ START_TEST(decisions_are_shown_in_the_order_of_their_time_with_their_numbers)
 }
 END_TEST
 
-UNIT_MAIN("admin/report", decisions_are_shown_in_the_order_of_their_time_with_their_numbers,
+UNIT_MAIN("admin/report", the_status_names_a_kill_for_memory_and_what_memory_holds_back,
+          decisions_are_shown_in_the_order_of_their_time_with_their_numbers,
           the_tree_has_exactly_what_the_contract_shows, the_numbers_are_those_of_the_slot,
           of_a_worker_with_workers_of_its_own_those_are_counted,
           a_pool_that_misses_some_is_degraded_and_serves, a_pool_without_a_healthy_worker_is_down_and_503,

@@ -53,6 +53,14 @@ static void put(const char *name, const char *text)
     fclose(file);
 }
 
+static unsigned usable(unsigned affinity)
+{
+    struct cpus cpus;
+
+    cpus_read_below(&cpus, root, affinity);
+    return cpus.usable;
+}
+
 START_TEST(this_machine_has_at_least_one)
 {
     ck_assert_uint_ge(cpus_usable(), 1);
@@ -63,8 +71,8 @@ END_TEST
 START_TEST(without_cgroups_affinity_decides)
 {
     begin();
-    ck_assert_uint_eq(cpus_usable_below(root, 6), 6);
-    ck_assert_uint_eq(cpus_usable_below(root, 0), 1);
+    ck_assert_uint_eq(usable(6), 6);
+    ck_assert_uint_eq(usable(0), 1);
     end();
 }
 END_TEST
@@ -77,8 +85,8 @@ START_TEST(the_least_quota_along_the_chain_counts_rounded_up)
         "30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n");
     put("/sys/fs/cgroup/app.slice/cpu.max", "250000 100000\n");
     put("/sys/fs/cgroup/app.slice/web.service/cpu.max", "max 100000\n");
-    ck_assert_uint_eq(cpus_usable_below(root, 16), 3);
-    ck_assert_uint_eq(cpus_usable_below(root, 2), 2);
+    ck_assert_uint_eq(usable(16), 3);
+    ck_assert_uint_eq(usable(2), 2);
     end();
 }
 END_TEST
@@ -89,7 +97,24 @@ START_TEST(a_container_sees_its_own_part_of_the_tree)
     put("/proc/self/cgroup", "0::/docker/12ab\n");
     put("/proc/self/mountinfo", "30 24 0:26 /docker/12ab /sys/fs/cgroup ro - cgroup2 cgroup rw\n");
     put("/sys/fs/cgroup/cpu.max", "50000 100000\n");
-    ck_assert_uint_eq(cpus_usable_below(root, 16), 1);
+    ck_assert_uint_eq(usable(16), 1);
+    end();
+}
+END_TEST
+
+START_TEST(it_is_told_who_sets_the_quota)
+{
+    struct cpus cpus;
+
+    begin();
+    put("/proc/self/cgroup", "0::/app.slice/web.service\n");
+    put("/proc/self/mountinfo", "30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+    put("/sys/fs/cgroup/app.slice/cpu.max", "150000 100000\n");
+    put("/sys/fs/cgroup/app.slice/web.service/cpu.max", "400000 100000\n");
+    cpus_read_below(&cpus, root, 8);
+    ck_assert_uint_eq(cpus.affinity, 8);
+    ck_assert_uint_eq(cpus.quota, 2);
+    ck_assert_str_eq(cpus.quota_from + strlen(root), "/sys/fs/cgroup/app.slice/cpu.max");
     end();
 }
 END_TEST
@@ -104,11 +129,11 @@ START_TEST(version_one_quotas_count_too)
     put("/sys/fs/cgroup/cpu,cpuacct/docker/x/cpu.cfs_quota_us", "400000\n");
     put("/sys/fs/cgroup/cpu,cpuacct/docker/x/cpu.cfs_period_us", "100000\n");
     put("/sys/fs/cgroup/cpu,cpuacct/docker/cpu.cfs_quota_us", "-1\n");
-    ck_assert_uint_eq(cpus_usable_below(root, 16), 4);
+    ck_assert_uint_eq(usable(16), 4);
     end();
 }
 END_TEST
 
 UNIT_MAIN("base/cpus", this_machine_has_at_least_one, without_cgroups_affinity_decides,
           the_least_quota_along_the_chain_counts_rounded_up, a_container_sees_its_own_part_of_the_tree,
-          version_one_quotas_count_too)
+          it_is_told_who_sets_the_quota, version_one_quotas_count_too)

@@ -169,7 +169,36 @@ START_TEST(a_range_keeps_its_bounds_and_the_environment_does_not_replace_it)
 }
 END_TEST
 
-UNIT_MAIN("config/decide", memory_bounds_the_workers_of_auto,
+START_TEST(auto_is_known_as_that_and_a_range_leaves_memory_to_the_fleet)
+{
+    quiet_environment();
+    struct config *config =
+        load("pools: {a: {command: sh $SOCKET, workers: {min: 1, max: auto}}, b: {command: sh $SOCKET, "
+             "workers: auto, "
+             "memory: {pool: 1m}}, c: {command: sh $SOCKET, workers: 2, memory: {pool: 900m}}}");
+    ck_assert(config->pools[0].is_auto && config->pools[1].is_auto && !config->pools[2].is_auto);
+    ck_assert_uint_eq(config->pools[0].workers, 2 * cpus_usable() + 1);
+    ck_assert_uint_eq(config->pools[1].workers, 1);
+    ck_assert_uint_eq(config->pools[2].memory_pool, 900u << 20);
+    config_unref(&config);
+}
+END_TEST
+
+START_TEST(numbers_that_may_not_fit_are_warned_of)
+{
+    quiet_environment();
+    char *said = warnings_of(
+        "pools: {a: {command: sh $SOCKET, workers: 4, memory: {pool: 500m}}, b: {command: sh $SOCKET, "
+        "memory: {pool: 500m}}}");
+    ck_assert_ptr_nonnull(
+        strstr(said, "pools.a.workers: 4 workers may not fit: at 150m each, memory.pool (500m) allows 3"));
+    ck_assert_ptr_null(strstr(said, "pools.b.workers"));
+    mem_free(said);
+}
+END_TEST
+
+UNIT_MAIN("config/decide", auto_is_known_as_that_and_a_range_leaves_memory_to_the_fleet,
+          numbers_that_may_not_fit_are_warned_of, memory_bounds_the_workers_of_auto,
           a_range_keeps_its_bounds_and_the_environment_does_not_replace_it, auto_is_a_number_that_stays,
           web_concurrency_replaces_the_workers_of_the_first_launched_pool,
           port_replaces_the_port_of_the_first_listener, bind_follows_what_the_command_names,

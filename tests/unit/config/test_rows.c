@@ -23,6 +23,7 @@ START_TEST(a_misspelt_key_finds_the_one_that_was_meant)
                 {"kye", "key"},
                 {"xyz", NULL},
                 {"telemetry", NULL},
+                {"memroy", "memory"},
                 {"a_very_long_key_that_is_nothing_like_any_other_key", NULL}};
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -56,6 +56,16 @@ START_TEST(the_last_words_of_a_failing_worker_stand_below)
 }
 END_TEST
 
+START_TEST(what_memory_keeps_a_pool_from_stands_below_the_pools)
+{
+    char *text = table_of(
+        "{\"pools\": {\"web\": {\"wanted\": 4, \"ready\": 2, \"memory_note\": \"no \\u001b room\"}}}");
+
+    ck_assert_ptr_nonnull(strstr(text, "\nweb: no \\x1b room\n\nWORKER"));
+    mem_free(text);
+}
+END_TEST
+
 START_TEST(a_worker_cannot_drive_the_terminal)
 {
     char *text = table_of("{\"pools\": {\"web\": {\"workers\": [{\"name\": \"web.1\", \"output\": "
@@ -114,6 +124,7 @@ START_TEST(sizes_have_one_digit_behind_the_point)
 END_TEST
 
 UNIT_MAIN("daemon/status_table", columns_are_as_wide_as_their_widest_cell,
-          the_last_words_of_a_failing_worker_stand_below, a_worker_cannot_drive_the_terminal,
+          the_last_words_of_a_failing_worker_stand_below,
+          what_memory_keeps_a_pool_from_stands_below_the_pools, a_worker_cannot_drive_the_terminal,
           what_is_missing_or_of_another_kind_shows_as_a_dash, durations_have_two_units,
           sizes_have_one_digit_behind_the_point)

@@ -103,6 +103,34 @@ START_TEST(a_directory_that_is_not_there_is_told)
 }
 END_TEST
 
+START_TEST(the_kernel_ends_a_worker_before_us_when_memory_is_short)
+{
+    char *command[] = {"cat", "/proc/self/oom_score_adj", NULL};
+    struct run run;
+    int ours = open("/proc/self/oom_score_adj", O_RDONLY);
+    char *before = read_to_end(ours);
+
+    run_init(&run, command);
+    run.plan.oom_score_more = 30;
+    char *text = said_by(&run);
+    ck_assert_int_eq(atoi(text), atoi(before) + 30);
+    mem_free(text);
+
+    run_init(&run, command);
+    run.plan.oom_score_more = 5000;
+    text = said_by(&run);
+    ck_assert_str_eq(text, "1000\n");
+    mem_free(text);
+
+    run_init(&run, command);
+    text = said_by(&run);
+    ck_assert_str_eq(text, before);
+    mem_free(text);
+    mem_free(before);
+    net_close(&ours);
+}
+END_TEST
+
 START_TEST(nothing_of_ours_stays_open_in_the_program)
 {
     char *command[] = {"sh", "-c", "ls /proc/self/fd | tr '\\n' ' '", NULL};
@@ -272,8 +300,9 @@ START_TEST(an_end_is_told_in_words)
 END_TEST
 
 UNIT_MAIN("keeper/child", a_program_runs_with_its_output_in_our_pipe, a_command_that_is_not_there_is_told,
-          a_directory_that_is_not_there_is_told, nothing_of_ours_stays_open_in_the_program,
-          an_inherited_listener_is_descriptor_3_and_blocks, signals_and_limits_are_as_a_program_expects_them,
+          a_directory_that_is_not_there_is_told, the_kernel_ends_a_worker_before_us_when_memory_is_short,
+          nothing_of_ours_stays_open_in_the_program, an_inherited_listener_is_descriptor_3_and_blocks,
+          signals_and_limits_are_as_a_program_expects_them,
           a_program_leads_a_group_of_its_own_which_dies_as_a_whole, a_program_dies_with_its_keeper,
           another_user_has_its_ids_and_not_the_groups_of_root, a_user_may_not_enter_what_only_root_may,
           an_end_is_told_in_words)

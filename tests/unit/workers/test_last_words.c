@@ -11,31 +11,33 @@
 static struct slots *slots;
 static FILE *caught; /* what was logged */
 
-static const char *describe(int status, bool was_ours)
+static const char *describe(int status, enum ending ending)
 {
     static char words[96];
 
-    exit_describe(words, sizeof words, status, was_ours);
+    exit_describe(words, sizeof words, status, ending, 512u << 20);
     return words;
 }
 
 START_TEST(an_exit_is_told_with_its_status)
 {
-    ck_assert_str_eq(describe(3 << 8, false), "exited with status 3");
+    ck_assert_str_eq(describe(3 << 8, ENDING_PLAIN), "exited with status 3");
 }
 END_TEST
 
 START_TEST(a_signal_is_told_by_its_name)
 {
-    ck_assert_str_eq(describe(SIGSEGV, false), "killed by SIGSEGV");
-    ck_assert_str_eq(describe(SIGSEGV | 0x80, false), "killed by SIGSEGV (core dumped)");
+    ck_assert_str_eq(describe(SIGSEGV, ENDING_PLAIN), "killed by SIGSEGV");
+    ck_assert_str_eq(describe(SIGSEGV | 0x80, ENDING_PLAIN), "killed by SIGSEGV (core dumped)");
 }
 END_TEST
 
-START_TEST(a_kill_from_outside_is_perhaps_for_memory)
+START_TEST(a_kill_is_told_with_who_sent_it)
 {
-    ck_assert_str_eq(describe(SIGKILL, false), "killed by SIGKILL: perhaps out of memory?");
-    ck_assert_str_eq(describe(SIGKILL, true), "killed by SIGKILL");
+    ck_assert_str_eq(describe(SIGKILL, ENDING_PLAIN), "killed by SIGKILL");
+    ck_assert_str_eq(describe(SIGKILL, ENDING_UNKNOWN), "killed by SIGKILL: perhaps out of memory?");
+    ck_assert_str_eq(describe(SIGKILL, ENDING_OUTSIDE), "killed by SIGKILL from outside, not for memory");
+    ck_assert_str_eq(describe(SIGKILL, ENDING_MEMORY), "killed for memory by the kernel (SIGKILL) at 512m");
 }
 END_TEST
 
@@ -127,7 +129,7 @@ int main(void)
 
     tcase_add_test(words, an_exit_is_told_with_its_status);
     tcase_add_test(words, a_signal_is_told_by_its_name);
-    tcase_add_test(words, a_kill_from_outside_is_perhaps_for_memory);
+    tcase_add_test(words, a_kill_is_told_with_who_sent_it);
     suite_add_tcase(suite, words);
     tcase_add_checked_fixture(output, set_up, tear_down);
     tcase_add_test(output, the_last_twenty_lines_are_logged);
