@@ -64,6 +64,9 @@ static const struct row {
     ROW(tls_handshakes, "drover_tls_handshakes", "TLS handshakes with clients that succeeded."),
     ROW(tls_resumed, "drover_tls_resumed", "Those of them that resumed an earlier one."),
     ROW(tls_failed, "drover_tls_failed", "TLS handshakes with clients that failed."),
+    ROW(affinity_set, "drover_affinity_set", "Affinity cookies that clients were given."),
+    ROW(affinity_moved, "drover_affinity_moved",
+        "Those of them whose clients had one already that led nowhere."),
     ROW(log_lines_dropped, "drover_log_lines_dropped",
         "Lines of the access log that could not be written in time."),
 };

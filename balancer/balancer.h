@@ -91,11 +91,12 @@ struct pool {
     struct pool_shared *shared;
     /* What they add to a worker's load: tunnel_cost / request_cost = target.concurrency / target.tunnels. */
     uint64_t request_cost, tunnel_cost;
-    uint64_t bound;         /* a worker whose load is this much is full; 0: never */
-    bool has_weights;       /* they differ */
-    bool is_even;           /* they do not, and there is no slow_start */
-    bool is_packed;         /* ties go to the lowest slot: the last ones can go idle and be let go */
-    uint16_t *slot_numbers; /* of the backends, packed for the scan */
+    uint64_t bound;                /* a worker whose load is this much is full; 0: never */
+    bool has_weights;              /* they differ */
+    bool is_even;                  /* they do not, and there is no slow_start */
+    bool is_packed;                /* ties go to the lowest slot: the last ones can go idle and be let go */
+    uint16_t *slot_numbers;        /* of the backends, packed for the scan */
+    struct affinity_token *tokens; /* of the backends, in their order; NULL: without affinity */
     unsigned count;
     struct backend *backends[]; /* by number of their slot */
 };
@@ -128,7 +129,8 @@ struct place {
 
 struct pick {
     enum place_kind kind;
-    uint64_t hash; /* of the client, header or cookie, when the pool's balance is hash */
+    uint64_t hash;     /* of the client, header or cookie, when the pool's balance is hash */
+    uint64_t affinity; /* whom the client's cookie names (affinity_read); 0: nobody */
     uint64_t now_us;
     struct backend *const *tried; /* not these again */
     unsigned tried_count;
@@ -174,6 +176,16 @@ enum outcome {
  * `fails`. */
 void pool_outcome(struct pool *pool, struct place *place, enum outcome outcome, uint64_t now_us);
 uint64_t pool_ejections(const struct pool *pool); /* ever, a failed trial counts as another */
+
+/* For pools with affinity (affinity.c). A cookie's value says who answered its client; it tells nobody else
+ * anything, and nobody else can make one. Who is named so is a worker's affinity number, which its
+ * replacement inherits, or a server's address. */
+#define AFFINITY_SIZE 22 /* characters of a value */
+/* Whom this value names among this set's backends; 0: it is none of ours, or who it names is not there. */
+uint64_t affinity_read(const struct pool *pool, struct slice value);
+/* The value that names this backend, which may be of another set of the pool. Returns whom it names, 0 when
+ * nobody can come back to it. */
+uint64_t affinity_write(const struct pool *pool, const struct backend *backend, char value[AFFINITY_SIZE]);
 
 /* The retry budget: a fifth of the last ten seconds' requests, at least 20. */
 /* on that loop's thread; loop < LOOPS_MAX */

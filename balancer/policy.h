@@ -23,6 +23,12 @@ bool least_conn_choose(const struct pool *pool, const struct pick *pick, struct 
 bool random_two_choose(const struct pool *pool, const struct pick *pick, struct choice *choice);
 bool hash_choose(const struct pool *pool, const struct pick *pick, struct choice *choice);
 
+/* affinity.c. Whom the pick is bound to comes before any policy: to be taken; not there, not usable or
+ * tried already: the policy decides; there and full: it waits for that one alone. */
+enum affinity_choice { AFFINITY_FREE, AFFINITY_TAKE, AFFINITY_WAIT };
+enum affinity_choice affinity_choose(const struct pool *pool, const struct pick *pick, struct choice *choice);
+void affinity_init(struct pool *pool); /* when its backends are in it */
+
 /* The whole set, however large it is. */
 bool least_conn_scan(const struct pool *pool, const struct pick *pick, struct choice *choice);
 /* The choice was taken: the next among equals is another one. */
@@ -81,17 +87,24 @@ static inline bool backend_is_usable(const struct backend *backend, uint64_t now
            (trial_is_due(backend, now_us) && !atomic_load_explicit(&backend->trial, memory_order_relaxed));
 }
 
-/* Whether backend `index`, whose counts are `word`, can be given to this pick. */
-static inline bool pool_may_give(const struct pool *pool, const struct pick *pick, unsigned index,
-                                 uint64_t word, bool *is_trial)
+/* Whether backend `index` can be given to this pick, if it has room. */
+static inline bool pool_may_ask(const struct pool *pool, const struct pick *pick, unsigned index,
+                                bool *is_trial)
 {
     const struct backend *backend = pool->backends[index];
-    if (!word_has_room(pool, pick->kind, word) || !backend_is_usable(backend, pick->now_us, is_trial))
+    if (!backend_is_usable(backend, pick->now_us, is_trial))
         return false;
     for (unsigned i = 0; i < pick->tried_count; i++)
         if (pick->tried[i] == backend)
             return false;
     return true;
+}
+
+/* The same; `word` are its counts. */
+static inline bool pool_may_give(const struct pool *pool, const struct pick *pick, unsigned index,
+                                 uint64_t word, bool *is_trial)
+{
+    return word_has_room(pool, pick->kind, word) && pool_may_ask(pool, pick, index, is_trial);
 }
 
 /* Weight x slow-start ramp: 100 to 1000 thousandths of the weight. */

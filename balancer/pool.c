@@ -92,6 +92,8 @@ struct pool *pool_new(struct config *config, const struct pool_config *pool_conf
         pool->shared->current = pool;
     }
     backends_init(pool, backends, count);
+    if (pool_config->affinity.cookie)
+        affinity_init(pool);
     return pool;
 }
 
@@ -121,6 +123,7 @@ void pool_unref(struct pool **pool)
     if (mine->config_owner)
         config_unref(&mine->config_owner);
     shared_unref(&mine->shared);
+    free(mine->tokens);
     free(mine);
 }
 
@@ -140,6 +143,11 @@ void pool_tick(struct pool *pool, uint64_t now_us)
 
 static bool choose(const struct pool *pool, const struct pick *pick, struct choice *choice)
 {
+    if (pick->affinity) {
+        enum affinity_choice bound = affinity_choose(pool, pick, choice);
+        if (bound != AFFINITY_FREE)
+            return bound == AFFINITY_TAKE;
+    }
     switch (pool->config->balance) {
     case BALANCE_LEAST_CONN: return least_conn_choose(pool, pick, choice);
     case BALANCE_RANDOM_TWO: return random_two_choose(pool, pick, choice);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -28,7 +29,10 @@ struct slots *slots_new(void)
     void *memory =
         mmap(NULL, sizeof(struct slots), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(memory != MAP_FAILED);
-    return memory;
+    struct slots *slots = memory;
+    CHECK(getrandom(slots->affinity_key, sizeof slots->affinity_key, 0) ==
+          (ssize_t)sizeof slots->affinity_key);
+    return slots;
 }
 
 void slots_free_all(struct slots **slots)
@@ -107,6 +111,7 @@ static void slot_clear(struct slot *slot)
     atomic_store(&slot->requests_before, 0);
     atomic_store(&slot->exit_reason, 0);
     atomic_store(&slot->exit_memory, 0);
+    atomic_store(&slot->affinity, 0);
     atomic_store(&slot->requests, 0);
     atomic_store(&slot->fails, 0);
     atomic_store(&slot->output_size, 0);

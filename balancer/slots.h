@@ -71,6 +71,7 @@ struct slot {
     _Atomic uint64_t requests_before; /* of `requests`: answered by the processes before this one */
     _Atomic uint32_t exit_reason;     /* of the last process: enum ending */
     _Atomic uint64_t exit_memory;     /* what it held when it was killed for memory */
+    _Atomic uint32_t affinity; /* by which clients that stay know it; a replacement inherits it; 0: none */
 
     /* Written by the loops. */
     _Alignas(64) _Atomic uint64_t requests; /* heads that were answered, ever */
@@ -101,6 +102,7 @@ struct engine_column {
 
 struct slots {
     struct engine_column engines[ENGINES_MAX];
+    _Alignas(64) unsigned char affinity_key[32]; /* random, made with the mapping; constant */
     _Alignas(64) _Atomic uint32_t engine_starts; /* ever; written by the keeper */
     /* 0: nobody claims; else since when and who (slots.c) */
     _Alignas(64) _Atomic uint64_t claiming;

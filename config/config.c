@@ -105,6 +105,10 @@ static void pool_fini(struct pool_config *pool)
     mem_free(pool->user);
     mem_free(pool->hash_name);
     mem_free(pool->tls_name);
+    mem_free(pool->affinity.cookie);
+    if (pool->affinity.secret)
+        explicit_bzero(pool->affinity.secret, strlen(pool->affinity.secret));
+    mem_free(pool->affinity.secret);
     mem_free(pool->probe_path);
 }
 

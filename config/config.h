@@ -18,6 +18,7 @@ enum protocol { PROTOCOL_H1, PROTOCOL_H2 };
 enum balance { BALANCE_LEAST_CONN, BALANCE_RANDOM_TWO, BALANCE_HASH };
 enum hash_key { HASH_CLIENT, HASH_HEADER, HASH_COOKIE };
 enum measure { MEASURE_PROXY, MEASURE_STATSD }; /* who says what a pool is asked to carry */
+enum same_site { SAME_SITE_LAX, SAME_SITE_STRICT, SAME_SITE_NONE };
 enum buffering { BUFFERING_INHERIT, BUFFERING_AUTO, BUFFERING_ON, BUFFERING_OFF }; /* INHERIT: routes only */
 
 /* A file that drover serves from. Its bytes are read by whoever loads the configuration, who may read keys. */
@@ -85,6 +86,15 @@ struct server_config {
     char *text;      /* as written, without https:// and options */
 };
 
+/* Clients stay with their worker by a cookie. */
+struct affinity_config {
+    char *cookie; /* its name; NULL: they do not */
+    struct file_config
+        key; /* what its values are made with; without a path `secret`, without that a random key */
+    char *secret;
+    enum same_site same_site;
+};
+
 struct pool_config {
     char *name;
     bool is_launched; /* has a command; else it has servers */
@@ -135,8 +145,10 @@ struct pool_config {
     enum protocol protocol; /* that its workers or servers are spoken to in */
     enum balance balance;
     enum hash_key hash_key;
-    char *hash_name;                   /* header's or cookie's name */
-    unsigned max_fails;                /* 0 = never ejected */
+    char *hash_name; /* header's or cookie's name */
+    struct affinity_config affinity;
+    unsigned rebalance; /* tunnels moved a minute, in thousandths of a percent; 0: none. Workers only */
+    unsigned max_fails; /* 0 = never ejected */
     unsigned fail_timeout, slow_start; /* ms */
     unsigned retries;
     char *probe_path; /* NULL or "" = only the start is probed */

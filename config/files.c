@@ -56,8 +56,10 @@ static void each_file(struct config *config, void (*visit)(struct file_config *f
             visit(&tls->pairs[k].ocsp, argument);
         }
     }
-    for (unsigned i = 0; i < config->pool_count; i++)
+    for (unsigned i = 0; i < config->pool_count; i++) {
         visit(&config->pools[i].tls_ca, argument);
+        visit(&config->pools[i].affinity.key, argument);
+    }
 }
 
 /* What a key was lies in no freed memory. */

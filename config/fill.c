@@ -274,6 +274,10 @@ static fill_reader *const readers[OPTION_KINDS] = {
     [OPTION_ENVIRONMENT] = fill_environment,
     [OPTION_SERVERS] = fill_servers,
     [OPTION_HASH_KEY] = fill_hash_key,
+    [OPTION_AFFINITY] = fill_affinity,
+    [OPTION_COOKIE] = fill_cookie,
+    [OPTION_SECRET] = fill_secret,
+    [OPTION_PERCENT] = fill_percent,
     [OPTION_PROBE_PATH] = fill_probe_path,
 };
 

@@ -136,8 +136,7 @@ void fill_servers(struct filling *filling, const struct option *option, const st
                        "expected at least one server, got an empty list");
 }
 
-/* RFC 9110 section 5.6.2: what a field's or cookie's name is made of. */
-static bool is_token(const char *text)
+bool is_token(const char *text)
 {
     return *text &&
            text[strspn(text,

@@ -42,6 +42,9 @@ static const struct option_word measures[] = {
 static const struct option_word bufferings[] = {
     {"auto", BUFFERING_AUTO}, {"on", BUFFERING_ON}, {"off", BUFFERING_OFF}, {NULL, 0}};
 
+static const struct option_word same_sites[] = {
+    {"lax", SAME_SITE_LAX}, {"strict", SAME_SITE_STRICT}, {"none", SAME_SITE_NONE}, {NULL, 0}};
+
 static const struct option timeouts[] = {
     {"header", DURATION(1, HOUR), TOP(timeouts.header), .preset = "10s",
      .help = "From accepting a connection, or from the first byte of a later request, to the end of the "
@@ -239,6 +242,31 @@ static const struct option target[] = {
              "pool grows by a quarter. 0: not used."},
 };
 
+static const struct option affinity[] = {
+    {"cookie", .kind = OPTION_COOKIE, POOL(affinity.cookie),
+     .help = "The cookie's name. Workers do not see it; the app must not use a cookie of that name.",
+     .example = "worker"},
+    {"key", .kind = OPTION_FILE, POOL(affinity.key),
+     .help =
+         "What the cookie's values are made with: a file of at least 16 bytes. Not given: a random key of "
+         "this run "
+         "of drover. Needed where several drovers stand before the same servers, or cookies shall outlive "
+         "a restart.",
+     .example = "affinity.key"},
+    {"secret", .kind = OPTION_SECRET, POOL(affinity.secret),
+     .help = "The same as a text instead of a file, for secrets that come by the environment.",
+     .example = "${AFFINITY_SECRET}"},
+    {"same_site", .kind = OPTION_WORD, .words = same_sites, POOL(affinity.same_site), .preset = "lax",
+     .help = "The cookie's SameSite. none: for pages of other sites too; such a cookie is always Secure."},
+};
+
+static const struct option tunnels[] = {
+    {"rebalance", .kind = OPTION_PERCENT, .low = 1, .high = 1000000, POOL(rebalance), .preset = "off",
+     .help = "So many of the pool's WebSockets a minute, the oldest first, are closed with 1012 on workers "
+             "that hold over 1.3 times the mean, so that their clients come back to emptier ones.",
+     .example = "5%"},
+};
+
 static const struct option probe[] = {
     {"path", .kind = OPTION_PROBE_PATH, POOL(probe_path),
      .help = "Asked with GET; 2xx and 3xx are good. Not given: only a worker's start is probed, with HEAD /, "
@@ -373,6 +401,14 @@ static const struct option pools[] = {
     {"key", .kind = OPTION_HASH_KEY, POOL(hash_key), .preset = "client",
      .help = "What `balance: hash` goes by: `header:NAME`, `cookie:NAME` or `client` (the client's address).",
      .example = "header:X-User"},
+    {"affinity", .kind = OPTION_AFFINITY, .section = SECTION(affinity), .preset = "off",
+     .help =
+         "A client stays with the worker that answered it, by a signed cookie, for as long as that worker "
+         "or its "
+         "replacement serves; then `balance` chooses anew.",
+     .example = "{cookie: worker}"},
+    {"tunnels", .kind = OPTION_SECTION, .section = SECTION(tunnels), .only = FOR_LAUNCHED,
+     .help = "WebSockets."},
     {"max_fails", COUNT(0, 1000), POOL(max_fails), .preset = "3",
      .help = "Failures within `fail_timeout` that take a worker out of the choice. 0: never."},
     {"fail_timeout", DURATION(1, DAY), POOL(fail_timeout), .preset = "10s",

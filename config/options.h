@@ -51,6 +51,10 @@ enum option_kind {
     OPTION_ENVIRONMENT,
     OPTION_SERVERS,
     OPTION_HASH_KEY,
+    OPTION_AFFINITY, /* off, or a map of further rows */
+    OPTION_COOKIE,
+    OPTION_SECRET,
+    OPTION_PERCENT, /* into thousandths; off is 0 */
     OPTION_PROBE_PATH,
     OPTION_KINDS
 };

@@ -117,6 +117,14 @@ static void print_address(struct printing *printing, const struct address *addre
     print_line(printing, text);
 }
 
+static void print_if(struct printing *printing, bool is_on, const struct address *address)
+{
+    if (is_on)
+        print_address(printing, address);
+    else
+        print_line(printing, "off");
+}
+
 static void print_hash_key(struct printing *printing, const struct pool_config *pool)
 {
     static const char *const prefixes[] = {
@@ -186,6 +194,14 @@ static void print_number(struct printing *printing, const struct option *option,
     print_line(printing, text);
 }
 
+static void print_percent(struct printing *printing, uint64_t thousandths)
+{
+    char number[VALUE_TEXT], text[VALUE_TEXT + 1];
+
+    str_format(text, sizeof text, "%s%%", value_print_factor(number, thousandths));
+    print_line(printing, thousandths > 0 ? text : "off");
+}
+
 static const char *text_of(const struct option *option, const void *base)
 {
     const char *text;
@@ -226,6 +242,7 @@ static bool has_line(const struct option *option, const void *base)
         if (strcmp(option->key, "signals") == 0)
             return pool->signal_up > 0;
         break;
+    case OPTION_SECRET: return false; /* not for other eyes */
     case OPTION_SERVERS: return !pool->is_launched;
     case OPTION_WORD:
         if (!option_word_of(option->words, (unsigned)option_number(option, base)))
@@ -288,6 +305,7 @@ static void print_value(struct printing *printing, const struct option *option, 
     case OPTION_CIPHERS:
     case OPTION_TLS_NAME:
     case OPTION_ACME:
+    case OPTION_COOKIE:
     case OPTION_PROBE_PATH: print_line(printing, text_of(option, base)); break;
     case OPTION_ACCESS_LOG: print_line(printing, config->access_log ? config->access_log : "off"); break;
     case OPTION_SIGNAL:
@@ -295,18 +313,8 @@ static void print_value(struct printing *printing, const struct option *option, 
         print_line(printing, value_print_signal((int)option_number(option, base)));
         break;
     case OPTION_ADDRESS: print_address(printing, &((const struct listen_config *)base)->address); break;
-    case OPTION_ADMIN:
-        if (config->admin_is_on)
-            print_address(printing, &config->admin);
-        else
-            print_line(printing, "off");
-        break;
-    case OPTION_STATSD:
-        if (config->statsd.size > 0)
-            print_address(printing, &config->statsd);
-        else
-            print_line(printing, "off");
-        break;
+    case OPTION_ADMIN: print_if(printing, config->admin_is_on, &config->admin); break;
+    case OPTION_STATSD: print_if(printing, config->statsd.size > 0, &config->statsd); break;
     case OPTION_LISTENERS:
     case OPTION_ROUTES:
     case OPTION_POOLS: print_lists(printing, option, config); break;
@@ -319,6 +327,14 @@ static void print_value(struct printing *printing, const struct option *option, 
     case OPTION_ENVIRONMENT: print_environment(printing, base); break;
     case OPTION_SERVERS: print_servers(printing, base); break;
     case OPTION_HASH_KEY: print_hash_key(printing, base); break;
+    case OPTION_AFFINITY:
+        if (((const struct pool_config *)base)->affinity.cookie)
+            print_section(printing, option->section, base);
+        else
+            print_line(printing, "off");
+        break;
+    case OPTION_PERCENT: print_percent(printing, option_number(option, base)); break;
+    case OPTION_SECRET: break;
     case OPTION_KINDS: UNREACHABLE();
     }
 }

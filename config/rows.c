@@ -108,6 +108,9 @@ const char *option_bounds(const struct option *option, char into[EXPECTED_MAX])
     if (option->kind == OPTION_COUNT || option->kind == OPTION_AUTO || option->kind == OPTION_WORKERS)
         str_format(into, EXPECTED_MAX, "%llu to %llu", (unsigned long long)option->low,
                    (unsigned long long)option->high);
+    else if (option->kind == OPTION_PERCENT)
+        str_format(into, EXPECTED_MAX, "%s%% to %s%%", value_print_factor(low, option->low),
+                   value_print_factor(high, option->high));
     else if (option->kind == OPTION_FACTOR)
         str_format(into, EXPECTED_MAX, "%s to %s", value_print_factor(low, option->low),
                    value_print_factor(high, option->high));
@@ -172,6 +175,10 @@ const char *option_expected(const struct option *option, char into[EXPECTED_MAX]
         [OPTION_ENVIRONMENT] = "a map of texts by name",
         [OPTION_SERVERS] = "host:port, [v6]:port, unix:/path or https://host:port, then perhaps weight=N",
         [OPTION_HASH_KEY] = "header:NAME, cookie:NAME or client",
+        [OPTION_AFFINITY] = "off or {cookie: NAME}",
+        [OPTION_COOKIE] = "a cookie's name",
+        [OPTION_SECRET] = "a text of 16 characters or more",
+        [OPTION_PERCENT] = "off or a share such as 5%",
         [OPTION_PROBE_PATH] = "a path that begins with /",
     };
 

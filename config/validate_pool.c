@@ -116,6 +116,12 @@ static void check_rest(struct checking *checking)
         findings_error(findings, place, checking->key,
                        "expected auto or off, as 'protocol: h2' is never buffered, got 'on'");
     }
+    if (pool->rebalance > 0 && (pool->affinity.cookie || pool->balance == BALANCE_HASH)) {
+        struct place place = at(checking, "tunnels");
+        findings_error(findings, place, checking->key,
+                       "rebalance moves nobody with '%s': clients come back to their worker",
+                       pool->affinity.cookie ? "affinity" : "balance: hash");
+    }
     if (pool->is_sized && pool->workers_min > pool->workers && pool->workers > 0) {
         struct place place = at(checking, "workers");
         findings_error(findings, place, checking->key, "expected min to be at most max, got %u and %u",

@@ -29,6 +29,7 @@ struct part {
     struct statsd_totals reported; /* with `measure: statsd` */
     struct pool *pool;             /* the newest set */
     _Atomic bool is_waiting_told;  /* the control thread knows, or is about to, that somebody waits */
+    unsigned close_turn;           /* the loop that is first asked to close a tunnel */
     bool is_dirty;                 /* its backends changed since `pool` was made */
 };
 

@@ -3,6 +3,8 @@
  * The pools of the configuration and who fills them. When a fleet or the servers say that their members
  * changed, the next set and the next snapshot are made at the end of the turn and posted to every loop.
  * Control thread. */
+#include <limits.h>
+
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -30,13 +32,22 @@ static void on_probe_wanted(struct fleet *fleet, int slot, uint32_t generation, 
     readiness_wanted(owner, slot, generation, address, wanted);
 }
 
-static void on_close_tunnels(struct fleet *fleet, struct backend *backend, unsigned over_ms, void *owner)
+/* Of a number each loop closes its part; what does not divide is another loop's each time. */
+static void on_close_tunnels(struct fleet *fleet, struct backend *backend, unsigned most, unsigned over_ms,
+                             void *owner)
 {
-    struct engine *engine = ((struct part *)owner)->engine;
+    struct part *part = owner;
+    struct engine *engine = part->engine;
+    unsigned loops = engine->carrier_count;
 
     (void)fleet;
-    for (unsigned i = 0; i < engine->carrier_count; i++)
-        proxy_close_tunnels(engine->proxies[i], backend, over_ms);
+    for (unsigned i = 0; i < loops; i++) {
+        unsigned share = most / loops + (i < most % loops);
+        struct proxy *proxy = engine->proxies[(part->close_turn + i) % loops];
+        if (share > 0)
+            proxy_close_tunnels(proxy, backend, most == UINT_MAX ? most : share, over_ms);
+    }
+    part->close_turn = (part->close_turn + most % loops) % loops;
 }
 
 static void forget(struct part *part, struct backend *backend)

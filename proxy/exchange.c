@@ -2,7 +2,8 @@
  *
  * The heart: the state machine of one request and its response. Loop thread only. An exchange is owned by its
  * client's stream; a link points to it while it works for it. This file has its life, exchange_queue.c the
- * queue, exchange_request.c the way to the worker, exchange_response.c the way back.
+ * queue, exchange_request.c the way to the worker, exchange_response.c the way back, exchange_bind.c whom it
+ * is bound to.
  *
  *   exchange_open ---------> COLLECTING --exchange_body_end--+   (buffering: the whole request first)
  *        |                                                   |
@@ -188,6 +189,7 @@ void exchange_dispatch(struct exchange *exchange)
     struct pick pick = {
         .kind = exchange->is_websocket ? PLACE_TUNNEL : PLACE_REQUEST,
         .hash = exchange->hash,
+        .affinity = exchange->affinity,
         .now_us = clock_us(),
         .tried = exchange->tried,
         .tried_count = exchange->tried_count,
@@ -370,43 +372,6 @@ void exchange_client_half_closed(struct exchange *exchange)
 
 /* --- opening --- */
 
-static uint64_t hash_of_cookie(const struct head *head, const char *name)
-{
-    struct slice wanted = slice_of(name);
-
-    for (unsigned i = 0; i < head->field_count; i++) {
-        struct slice rest = head->fields[i].value;
-        if (head->fields[i].known != FIELD_COOKIE)
-            continue;
-        while (rest.size) {
-            const char *end = memchr(rest.at, ';', rest.size);
-            size_t size = end ? (size_t)(end - rest.at) : rest.size;
-            struct slice pair = slice_trim((struct slice){rest.at, size});
-            if (slice_starts(pair, wanted) && pair.size > wanted.size && pair.at[wanted.size] == '=')
-                return slice_hash((struct slice){pair.at + wanted.size + 1, pair.size - wanted.size - 1});
-            size += end ? 1 : 0;
-            rest = (struct slice){rest.at + size, rest.size - size};
-        }
-    }
-    return 0;
-}
-
-static uint64_t hash_of(const struct pool_config *pool, const struct head *head, struct slice client)
-{
-    const struct field *field;
-    uint64_t hash = 0;
-
-    if (pool->balance != BALANCE_HASH)
-        return 0;
-    if (pool->hash_key == HASH_COOKIE)
-        hash = hash_of_cookie(head, pool->hash_name);
-    if (pool->hash_key == HASH_HEADER) {
-        field = head_find_other(head, slice_of(pool->hash_name));
-        hash = field ? slice_hash(field->value) : 0;
-    }
-    return hash ? hash : slice_hash(client); /* who has no such header or cookie is known by its address */
-}
-
 static bool wants_json(const struct head *head)
 {
     const struct field *accept = head_find(head, FIELD_ACCEPT);
@@ -503,11 +468,10 @@ struct exchange *exchange_open(struct proxy *proxy, struct client_stream *stream
     exchange->is_buffered = is_buffered(route, exchange->pool->config);
     exchange->collects = exchange->is_buffered && head_has_body(head);
     take_websocket(exchange, head);
-    exchange->real_size =
-        (uint8_t)rewrite_request(&exchange->head, head, peer, config, exchange->is_websocket,
-                                 exchange->collects, exchange->wall_us, exchange->real);
-    exchange->hash =
-        hash_of(exchange->pool->config, head, (struct slice){exchange->real, exchange->real_size});
+    exchange->real_size = (uint8_t)rewrite_request(
+        &exchange->head, head, peer, config, exchange->is_websocket, exchange->collects,
+        exchange->pool->config->affinity.cookie, exchange->wall_us, exchange->real);
+    exchange_bind(exchange, head);
     exchange->expects_continue = head->expects_continue;
     if (!prepare_for_h2(exchange, head)) {
         exchange_refuse(exchange, FAILURE_WEBSOCKET_TO_H2);

@@ -94,7 +94,10 @@ struct exchange {
     uint64_t content_length, received, sent;
     char websocket_accept[28];
     uint64_t hash;
-    char real[46]; /* the client's address, behind trusted proxies too */
+    uint64_t affinity; /* whom its cookie names; 0: nobody who is there */
+    bool had_cookie;   /* of affinity, whatever it said */
+    bool is_https;     /* to its client */
+    char real[46];     /* the client's address, behind trusted proxies too */
     uint8_t real_size;
 
     struct spool *response_spool; /* ahead of a slow client */
@@ -163,6 +166,12 @@ void exchange_finish(struct exchange *exchange);
 void exchange_pump(struct exchange *exchange); /* response spool to client */
 void exchange_log(struct exchange *exchange);
 void exchange_becomes_tunnel(struct exchange *exchange); /* ends it; the tunnel writes the log line */
+
+/* exchange_bind.c: what the pool's `balance` and `affinity` go by, read from the request's head. */
+void exchange_bind(struct exchange *exchange, const struct head *head);
+/* The response's head goes to the client, with whom it stays where that is news. */
+void exchange_give_head(struct exchange *exchange, const struct head *head);
+#define BINDING_ROOM 256 /* the fields that tell so, which head->size does not know of */
 
 /* exchange_queue.c */
 void exchange_join_queue(struct exchange *exchange, const struct pick *pick);

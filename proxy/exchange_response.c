@@ -39,7 +39,7 @@ static void open_tunnel(struct exchange *exchange, const struct head *head)
     struct client *client;
 
     exchange->status = 101;
-    exchange->stream->ops->head(exchange->stream, head);
+    exchange_give_head(exchange, head);
     client = exchange->stream->ops->give_up(exchange->stream);
     tunnel_open(exchange, client, link);
 }
@@ -58,7 +58,7 @@ bool exchange_on_head(struct exchange *exchange, const struct head *head)
         place_becomes_request(&exchange->link_stream->place);
     exchange->status = head->status;
     exchange_enter(exchange, EXCHANGE_RELAYING);
-    exchange->stream->ops->head(exchange->stream, head);
+    exchange_give_head(exchange, head);
     return true;
 }
 

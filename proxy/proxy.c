@@ -165,7 +165,7 @@ struct request {
     struct exposed_page *page;
     struct backend *backend;
     struct address address;
-    unsigned number;
+    unsigned number, most;
     int fd;
     void (*on_drained)(void *argument);
     void *argument;
@@ -310,15 +310,16 @@ void proxy_forget_backend(struct proxy *proxy, struct backend *backend)
 
 static void do_close_tunnels(struct request *request)
 {
-    tunnels_close_spread(request->proxy, request->backend, request->number);
+    tunnels_close_spread(request->proxy, request->backend, request->most, request->number);
     backend_unref(&request->backend);
 }
 
-void proxy_close_tunnels(struct proxy *proxy, struct backend *backend, unsigned over_ms)
+void proxy_close_tunnels(struct proxy *proxy, struct backend *backend, unsigned most, unsigned over_ms)
 {
     struct request *request = request_new(proxy, do_close_tunnels);
 
     request->backend = backend_ref(backend);
+    request->most = most;
     request->number = over_ms;
     send_request(request);
 }

@@ -53,7 +53,7 @@ void exposed_page_unref(struct exposed_page **page);
     X(responses_3xx) X(responses_4xx) X(responses_5xx) X(tunnels_opened) X(tunnels_closed) \
     X(links_opened) X(links_reused) X(links_stale) X(retries) X(queued) X(queue_full) X(queue_timeout) \
     X(no_worker) X(client_gone) X(bytes_from_clients) X(bytes_to_clients) X(log_lines_dropped) \
-    X(tls_handshakes) X(tls_resumed) X(tls_failed)
+    X(tls_handshakes) X(tls_resumed) X(tls_failed) X(affinity_set) X(affinity_moved)
 /* clang-format on */
 struct proxy_counters {
 #define X(name) _Atomic uint64_t name;
@@ -88,9 +88,9 @@ void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot);
 void proxy_expose(struct proxy *proxy, struct exposed_page *page);
 /* (any thread) closes its idle links */
 void proxy_forget_backend(struct proxy *proxy, struct backend *backend);
-/* (any thread) Closes the tunnels on this backend at a frame boundary with 1012, spread evenly over
- * `over_ms`. */
-void proxy_close_tunnels(struct proxy *proxy, struct backend *backend, unsigned over_ms);
+/* (any thread) Closes the tunnels on this backend, the oldest first and at most so many, at a frame boundary
+ * with 1012, spread evenly over `over_ms`. */
+void proxy_close_tunnels(struct proxy *proxy, struct backend *backend, unsigned most, unsigned over_ms);
 /* (any thread) Stops accepting, answers with Connection: close, closes idle connections, sends 1001 to
  * tunnels; what is left `within_ms` later is cut. on_drained is called on the loop's thread once nothing is
  * left. */

@@ -5,6 +5,7 @@
 #include "proxy/rewrite.h"
 
 #include "base/backoff.h"
+#include "http/cookie.h"
 #include "http/date.h"
 
 enum way {
@@ -250,6 +251,18 @@ static void note(struct said *said, const struct field *field, bool is_trusted)
     }
 }
 
+bool rewrite_is_https(const struct head *head, const struct peer *peer)
+{
+    struct slice proto = {0};
+
+    for (unsigned i = 0; peer->is_trusted && i < head->field_count; i++)
+        if (head->fields[i].known == FIELD_X_FORWARDED_PROTO)
+            proto = head->fields[i].value;
+    if (slice_equal(proto, SLICE("http")) || slice_equal(proto, SLICE("https")))
+        return proto.size == 5;
+    return peer->is_tls;
+}
+
 static char *put_request_line(char *at, const struct head *head)
 {
     at = h1_put(at, head->method_text);
@@ -261,8 +274,8 @@ static char *put_request_line(char *at, const struct head *head)
 }
 
 size_t rewrite_request(struct buffer *into, const struct head *head, const struct peer *peer,
-                       const struct config *config, bool is_websocket, bool drop_expect, uint64_t wall_us,
-                       char real[46])
+                       const struct config *config, bool is_websocket, bool drop_expect,
+                       const char *our_cookie, uint64_t wall_us, char real[46])
 {
     size_t subject_size = peer->subject ? strlen(peer->subject) : 0;
     size_t room = head->size * 2 + head->host.size * 2 + subject_size + OURS_ROOM;
@@ -277,7 +290,9 @@ size_t rewrite_request(struct buffer *into, const struct head *head, const struc
             note(&said, field, peer->is_trusted);
         else if (way == WAY_PASS || (way == WAY_TRUSTED && peer->is_trusted))
             if (!field->named_by_connection && !(drop_expect && field->known == FIELD_EXPECT))
-                at = h1_put_field(at, field->name, field->value);
+                at = our_cookie && field->known == FIELD_COOKIE
+                         ? cookie_put_without(at, field, slice_of(our_cookie))
+                         : h1_put_field(at, field->name, field->value);
     }
     at = put_forwarded(at, head, peer, &said, (struct slice){real, real_size});
     if (peer->subject)
@@ -341,7 +356,7 @@ static char *put_framing(char *at, const struct head *head, const struct respons
 void rewrite_response(struct buffer *into, const struct head *head, const struct response_plan *plan,
                       uint64_t wall_us)
 {
-    size_t room = head->size + 256;
+    size_t room = head->size + BINDING_ROOM + 256;
     char *start = buffer_reserve(into, room), *at = put_status_line(start, head);
     bool has_date = head->status < 200;
 

@@ -9,10 +9,13 @@
 
 /* Appends the request's head for a worker, without framing fields and the empty line. `real` (46 bytes)
  * receives the client's address, the right-most that no trusted proxy added; its size is returned.
- * `is_websocket`: a valid handshake, whose Upgrade is passed on; any other Upgrade is dropped. */
+ * `is_websocket`: a valid handshake, whose Upgrade is passed on; any other Upgrade is dropped. A cookie of
+ * the name `our_cookie` (NULL: none) is left out. */
 size_t rewrite_request(struct buffer *into, const struct head *head, const struct peer *peer,
-                       const struct config *config, bool is_websocket, bool drop_expect, uint64_t wall_us,
-                       char real[46]);
+                       const struct config *config, bool is_websocket, bool drop_expect,
+                       const char *our_cookie, uint64_t wall_us, char real[46]);
+/* The request came by https, as far as its client can tell: the last trusted proxy says so, or we know. */
+bool rewrite_is_https(const struct head *head, const struct peer *peer);
 /* framing and the empty line */
 void rewrite_close_request(struct buffer *into, enum framing framing, uint64_t content_length);
 

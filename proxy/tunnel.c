@@ -372,16 +372,25 @@ static void on_close_at(void *argument)
     tunnel_say_close(tagged(argument, TUNNEL_TAG), 1012);
 }
 
-void tunnels_close_spread(struct proxy *proxy, const struct backend *backend, unsigned over_ms)
+/* Neither closing nor about to. */
+static bool is_on(const struct tunnel *tunnel, const struct backend *backend)
+{
+    return tunnel->link->backend == backend && !tunnel->close_code && !deadline_is_running(&tunnel->close_at);
+}
+
+void tunnels_close_spread(struct proxy *proxy, const struct backend *backend, unsigned most, unsigned over_ms)
 {
     unsigned count = 0, index = 0;
 
-    list_each_safe (node, next, &proxy->tunnels)
-        count += list_entry(node, struct tunnel, node)->link->backend == backend;
+    list_each_safe (node, next, &proxy->tunnels) /* in the order in which they were opened */
+        count += is_on(list_entry(node, struct tunnel, node), backend);
+    count = count < most ? count : most;
     list_each_safe (node, next, &proxy->tunnels) {
         struct tunnel *tunnel = list_entry(node, struct tunnel, node);
         unsigned step_ms;
-        if (tunnel->link->backend != backend || deadline_is_running(&tunnel->close_at))
+        if (index == count)
+            return;
+        if (!is_on(tunnel, backend))
             continue;
         step_ms = (unsigned)((uint64_t)over_ms * index++ / count) / 100 *
                   100; /* few different durations: each has a list */

@@ -20,7 +20,9 @@ void tunnel_client_closed(struct tunnel *tunnel); /* client.c is closing it: dro
 /* a close frame both ways at the next boundary, then the end */
 void tunnel_say_close(struct tunnel *tunnel, unsigned code);
 struct backend *tunnel_backend(const struct tunnel *tunnel);
-void tunnels_close_spread(struct proxy *proxy, const struct backend *backend, unsigned over_ms);
+/* The oldest first, at most so many. */
+void tunnels_close_spread(struct proxy *proxy, const struct backend *backend, unsigned most,
+                          unsigned over_ms);
 void tunnels_close_all(struct proxy *proxy, unsigned code);
 size_t tunnel_size(void); /* of the object, for the slab */
 

@@ -15,9 +15,9 @@
 #include "workers/fleet_internal.h"
 
 static const char *const kind_words[] = {
-    [DECISION_SIZE] = "size",         [DECISION_RETIRE] = "retire",   [DECISION_RECYCLE] = "recycle",
-    [DECISION_EJECTION] = "ejection", [DECISION_REPLACE] = "replace", [DECISION_ROLLOUT] = "rollout",
-    [DECISION_MEMORY] = "memory",
+    [DECISION_SIZE] = "size",         [DECISION_RETIRE] = "retire",       [DECISION_RECYCLE] = "recycle",
+    [DECISION_EJECTION] = "ejection", [DECISION_REPLACE] = "replace",     [DECISION_ROLLOUT] = "rollout",
+    [DECISION_MEMORY] = "memory",     [DECISION_REBALANCE] = "rebalance",
 };
 
 const char *fleet_decision_kind_word(enum fleet_decision_kind kind)

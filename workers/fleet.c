@@ -206,6 +206,8 @@ static bool collect_members(struct fleet *fleet)
 
 static void publish(struct fleet *fleet)
 {
+    affinity_settle(fleet);
+
     unsigned breadth = fleet_breadth(fleet);
     bool is_changed = collect_members(fleet) || !fleet->is_announced || breadth != fleet->breadth;
 
@@ -292,6 +294,7 @@ struct fleet *fleet_new(struct loop *loop, struct config *config, const struct p
     fleet->callbacks = *callbacks;
     fleet->owner = owner;
     adopt_workers(fleet);
+    affinity_settle(fleet);
     collect_members(fleet);
     return fleet;
 }
@@ -452,6 +455,7 @@ void fleet_tick(struct fleet *fleet, uint64_t now_us)
     measure_step(fleet, now_us);
     room_step(fleet, now_us);
     recycler_step(fleet, now_us);
+    rebalance_tick(fleet, now_us);
     fleet_settle(fleet);
 }
 

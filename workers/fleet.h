@@ -29,13 +29,14 @@ struct fleet_load {
 
 /* What was decided. */
 enum fleet_decision_kind {
-    DECISION_SIZE,     /* how many are wanted */
-    DECISION_RETIRE,   /* who goes when there are too many */
-    DECISION_RECYCLE,  /* whose time is over: requests, age, memory */
-    DECISION_EJECTION, /* who failed too often and is out of the choice for a while */
-    DECISION_REPLACE,  /* who is to be replaced: ejected twice in a row, drained by hand */
-    DECISION_ROLLOUT,  /* all of the pool: begun, done, frozen */
-    DECISION_MEMORY,   /* what does not fit is not started; what a kill for memory has taught */
+    DECISION_SIZE,      /* how many are wanted */
+    DECISION_RETIRE,    /* who goes when there are too many */
+    DECISION_RECYCLE,   /* whose time is over: requests, age, memory */
+    DECISION_EJECTION,  /* who failed too often and is out of the choice for a while */
+    DECISION_REPLACE,   /* who is to be replaced: ejected twice in a row, drained by hand */
+    DECISION_ROLLOUT,   /* all of the pool: begun, done, frozen */
+    DECISION_MEMORY,    /* what does not fit is not started; what a kill for memory has taught */
+    DECISION_REBALANCE, /* whose tunnels are moved to others */
     DECISION_KINDS
 };
 const char *fleet_decision_kind_word(enum fleet_decision_kind kind);
@@ -79,9 +80,10 @@ struct fleet_callbacks {
      * pointless. */
     void (*on_probe_wanted)(struct fleet *fleet, int slot, uint32_t generation, const struct address *address,
                             bool wanted, void *owner);
-    /* Close what tunnels remain on this backend (its drain_tunnel is over or nearly), with close code
-     * 1012, spread over `over_ms`. */
-    void (*on_close_tunnels)(struct fleet *fleet, struct backend *backend, unsigned over_ms, void *owner);
+    /* Close the tunnels of this backend, the oldest first and at most so many, with close code 1012, spread
+     * over `over_ms`: its drain_tunnel is over or nearly, or it holds more than its share. */
+    void (*on_close_tunnels)(struct fleet *fleet, struct backend *backend, unsigned most, unsigned over_ms,
+                             void *owner);
     /* Idle links to it are to be closed: it leaves or is dead. */
     void (*on_backend_gone)(struct fleet *fleet, struct backend *backend, void *owner);
 };

@@ -9,6 +9,7 @@
 #include "keeper/orders.h"
 #include "workers/decisions.h"
 #include "workers/fleet.h"
+#include "workers/rebalance.h"
 #include "workers/recycler.h"
 #include "workers/room.h"
 #include "workers/sizer.h"
@@ -87,6 +88,7 @@ struct fleet {
     unsigned boot_ms;                /* measured; 0: not yet */
     struct decisions decisions;
     struct fleet_room room;
+    struct rebalance_memory rebalance;
     bool is_frozen, is_abandoned;
     bool is_announced;   /* on_members was called for the first time */
     bool was_empty_told; /* on_members for the last time */
@@ -150,6 +152,14 @@ void recycler_step(struct fleet *fleet, uint64_t now_us);
 /* measure.c: the memory of processes */
 void measure_worker(struct worker *worker);
 void measure_step(struct fleet *fleet, uint64_t now_us); /* the next one's, when it is time */
+
+/* affinity.c: by which number clients that stay know a worker. A replacement inherits it; any other worker
+ * gets the lowest that is free once it is ready, and keeps it through its crashes. */
+void affinity_inherit(struct worker *replacement, const struct worker *old);
+void affinity_settle(struct fleet *fleet); /* each member has one */
+
+/* rebalance.c: tunnels of those who hold too many. */
+void rebalance_tick(struct fleet *fleet, uint64_t now_us);
 
 /* follow.c: how many the demand wants. */
 void fleet_boot_took(struct fleet *fleet, unsigned took_ms);

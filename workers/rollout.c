@@ -220,6 +220,7 @@ void rollout_on_ready(struct worker *worker)
      * that came now finds one worker too few, not one too many. */
     if (old && old->fate == FATE_UNTIL_REPLACED) {
         log_info("%s: takes the place of %s", worker->slot->name, old->slot->name);
+        affinity_inherit(worker, old);
         worker_set_fate(old, FATE_GOES);
     }
     worker_set_fate(worker, FATE_STAYS);
@@ -246,6 +247,8 @@ void rollout_on_gone(struct worker *worker)
 
     /* Either way it is still to be proven that the next process becomes ready. */
     worker_set_fate(worker, replacement ? FATE_GOES : FATE_RENEWS);
-    if (replacement)
+    if (replacement) {
+        affinity_inherit(replacement, worker);
         worker_set_fate(replacement, FATE_RENEWS);
+    }
 }

@@ -99,6 +99,7 @@ bool sizer_decide(struct sizer *sizer, const struct sizer_view *view, uint64_t n
     bool is_news = decision.wanted != decision.before ||
                    (decision.reason == SIZING_BACKOFF && sizer->last_reason != SIZING_BACKOFF);
     sizer->memory = decision.memory;
+    sizer->needed = decision.needed;
     sizer->decided_us = now_us;
     sizer->last_reason = decision.reason;
     if (!is_news)

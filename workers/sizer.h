@@ -16,6 +16,7 @@ struct sizer {
         slow_from_us; /* the stretch that the share of slow responses is of */
     double slow;
     enum sizing_reason last_reason;
+    unsigned needed; /* by the last decision, without what is kept for idle */
 };
 
 /* What is there, for a decision now. */

@@ -11,6 +11,8 @@
  *
  * A worker that dies leaves the choice at once and is started again in the same slot. It owns its
  * reference to the backend of its process; the slot is the table's, and the process the keeper's. */
+#include <limits.h>
+
 #include "base/backoff.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -402,7 +404,8 @@ static void end_tunnels(struct worker *worker, uint64_t elapsed_us, unsigned lim
         return;
     worker->tunnels_told = true;
     uint64_t left_ms = elapsed_us < limit_us ? (limit_us - elapsed_us) / 1000 : 0;
-    fleet->callbacks.on_close_tunnels(fleet, worker->backend, left_ms ? (unsigned)left_ms : 1, fleet->owner);
+    fleet->callbacks.on_close_tunnels(fleet, worker->backend, UINT_MAX, left_ms ? (unsigned)left_ms : 1,
+                                      fleet->owner);
 }
 
 /* Those that were told to end at drain_tunnel have a moment to say goodbye; the proxy cuts them after it. */

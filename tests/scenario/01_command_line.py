@@ -123,9 +123,8 @@ pools:
   web:
     command: "true"
     workers: 2
-    affinity: {cookie: sid}
 """)
-    for key in ("http2", "affinity"):
+    for key in ("http2",):
         assert any("unknown" in line and key in line for line in lines), (key, lines)
 
 

@@ -26,7 +26,8 @@ START_TEST(what_is_printed_loads_as_the_same)
         "routes: [{host: a.org, path: /x, pool: b, buffering: off}, {pool: a}]\n"
         "pools:\n  a: {command: [sh, '$$PORT', '${PORT}', 'a \"b', ''], workers: 2, port: 9100}\n"
         "  b: {servers: ['x:1 weight=5', '[::1]:3', unix:/a/b], balance: hash, key: header:X, buffering: "
-        "{mode: on, response_max: 1k}}\n",
+        "{mode: on, response_max: 1k}, affinity: {cookie: w, same_site: none}}\n",
+        POOL("tunnels: {rebalance: 2.5%}"),
         "pools: {a: {command: sh --fd 3, concurrency: 8}, off: {command: sh $PORT, user: root}}\n"};
 
     quiet_environment();
@@ -64,7 +65,7 @@ START_TEST(every_option_is_shown_as_it_was_decided)
         "routes:\n  - path: /\n    pool: web\n"
         "pools:\n  web:\n    servers: [\"api:80 weight=1\"]\n    protocol: h1\n    concurrency: 0\n"
         "    queue:\n      length: 1024\n      timeout: 10s\n      target: 250ms\n"
-        "    target:\n      concurrency: 10\n      tunnels: 100\n    balance: least_conn\n"
+        "    target:\n      concurrency: 10\n      tunnels: 100\n    balance: least_conn\n    affinity: off\n"
         "    max_fails: 3\n    fail_timeout: 10s\n    slow_start: 0s\n    retries: 2\n"
         "    probe:\n      interval: 5s\n      timeout: 2s\n      rise: 2\n      fall: 3\n"
         "    buffering:\n      mode: auto\n      response_max: 1g\n");

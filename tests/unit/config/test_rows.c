@@ -15,7 +15,7 @@ START_TEST(a_misspelt_key_finds_the_one_that_was_meant)
                 {"fail-timeout", "fail_timeout"},
                 {"retry", NULL},
                 {"retrys", "retries"},
-                {"affinity", NULL},
+                {"affinty", "affinity"},
                 {"zzz", NULL},
                 {"balancer", "balance"},
                 {"queeu", "queue"},

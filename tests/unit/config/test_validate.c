@@ -27,7 +27,7 @@ START_TEST(keys_that_are_not_known_suggest_the_nearest)
         {"thread: 2\n" POOL_A, "t.yaml:1:1: unknown key 'thread', did you mean 'threads'?\n"},
         {"pools:\n  a:\n    command: sh $SOCKET\n    wokers: 4\n",
          "t.yaml:4:5: pools.a: unknown key 'wokers', did you mean 'workers'?\n"},
-        {POOL("affinity: off"), "t.yaml:1:34: pools.a: unknown key 'affinity'\n"},
+        {POOL("stickiness: off"), "t.yaml:1:34: pools.a: unknown key 'stickiness'\n"},
         {"listen: [{address: 127.0.0.1:8000, affinity: {}, http2: on}]\n" POOL_A,
          "t.yaml:1:36: listen[0]: unknown key 'affinity'\nt.yaml:1:50: listen[0]: unknown key 'http2'\n"},
         {"limits: {connections_per_user: 4}\n" POOL_A,

@@ -9,6 +9,7 @@ static struct peer peer;
 static char real[46];
 static struct buffer out;
 static bool is_websocket, drop_expect;
+static const char *our_cookie;
 
 static void setup(bool is_trusted, const char *ip)
 {
@@ -19,6 +20,7 @@ static void setup(bool is_trusted, const char *ip)
     peer.ip_size = (uint8_t)strlen(ip);
     memcpy(peer.ip, ip, peer.ip_size);
     is_websocket = drop_expect = false;
+    our_cookie = NULL;
 }
 
 /* What the worker gets for this request. */
@@ -29,7 +31,7 @@ static const char *written(const char *fields)
 
     buffer_release(&out);
     ck_assert_int_eq(read_request(slice_of(bytes)), H1_DONE);
-    size = rewrite_request(&out, &head, &peer, &config, is_websocket, drop_expect, 1500000, real);
+    size = rewrite_request(&out, &head, &peer, &config, is_websocket, drop_expect, our_cookie, 1500000, real);
     real[size] = 0;
     rewrite_close_request(&out, head.framing, head.content_length);
     buffer_append(&out, "", 1);
@@ -321,6 +323,60 @@ START_TEST(trailers_are_written_as_fields)
 }
 END_TEST
 
+START_TEST(our_cookie_is_left_out_and_the_others_stay)
+{
+    setup(false, "9.9.9.9");
+    const char *text = written("Cookie: a=1; worker=secret; b=2\r\n");
+    ck_assert_says(text, "Cookie: a=1; worker=secret; b=2");
+    our_cookie = "worker";
+    text = written("Cookie: a=1;worker=secret;b=2\r\nCookie: worker=secret\r\nCookie: odd\r\n");
+    ck_assert_silent(text, "secret");
+    ck_assert_says(text, "Cookie: a=1; b=2");
+    ck_assert_says(text, "Cookie: odd");
+    text = written("Cookie: a=1;b=2; worker2=x\r\n");
+    ck_assert_says(text, "Cookie: a=1;b=2; worker2=x");
+}
+END_TEST
+
+START_TEST(a_head_full_of_cookies_has_room)
+{
+    char fields[8000] = "Cookie: ";
+    size_t size = strlen(fields);
+
+    setup(false, "9.9.9.9");
+    our_cookie = "worker";
+    while (size < 7000)
+        size += str_format(fields + size, sizeof fields - size, "a;");
+    str_format(fields + size, sizeof fields - size, "worker=x\r\n");
+    ck_assert_silent(written(fields), "worker");
+}
+END_TEST
+
+static void proto_is(const char *proto)
+{
+    static char bytes[128]; /* what the head points into */
+
+    str_format(bytes, sizeof bytes, "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: %s\r\n\r\n", proto);
+    ck_assert_int_eq(read_request(slice_of(bytes)), H1_DONE);
+}
+
+START_TEST(a_request_is_https_by_itself_or_by_a_trusted_proxys_word)
+{
+    setup(false, "9.9.9.9");
+    proto_is("https");
+    ck_assert(!rewrite_is_https(&head, &peer));
+    peer.is_tls = true;
+    ck_assert(rewrite_is_https(&head, &peer));
+    setup(true, "127.0.0.1");
+    ck_assert(rewrite_is_https(&head, &peer));
+    proto_is("wss");
+    ck_assert(!rewrite_is_https(&head, &peer));
+    peer.is_tls = true;
+    proto_is("http");
+    ck_assert(!rewrite_is_https(&head, &peer));
+}
+END_TEST
+
 UNIT_MAIN("proxy/rewrite", a_request_is_written_anew_with_what_drover_knows,
           what_an_untrusted_peer_says_of_itself_is_removed, what_a_trusted_proxy_says_is_kept_and_added_to,
           the_proxy_field_is_removed_whoever_sends_it, the_client_is_the_right_most_that_is_no_trusted_proxy,
@@ -332,4 +388,6 @@ UNIT_MAIN("proxy/rewrite", a_request_is_written_anew_with_what_drover_knows,
           via_is_added_to_what_is_there_and_can_be_turned_off, max_forwards_is_one_less,
           the_body_is_framed_anew, a_response_keeps_its_fields_and_loses_those_of_the_link,
           a_date_is_added_only_when_there_is_none, what_has_no_body_says_no_length_that_would_be_one,
-          the_client_is_told_what_becomes_of_its_connection, trailers_are_written_as_fields)
+          the_client_is_told_what_becomes_of_its_connection, trailers_are_written_as_fields,
+          our_cookie_is_left_out_and_the_others_stay, a_head_full_of_cookies_has_room,
+          a_request_is_https_by_itself_or_by_a_trusted_proxys_word)

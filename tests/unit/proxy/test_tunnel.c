@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <limits.h>
 
 #include "tests/unit/proxy/fixture.h"
 
@@ -205,7 +206,20 @@ END_TEST
 START_TEST(the_tunnels_of_one_worker_are_told_1012)
 {
     open_tunnel("");
-    proxy_close_tunnels(stage.proxy, stage.backends[0], 200);
+    proxy_close_tunnels(stage.proxy, stage.backends[0], UINT_MAX, 200);
+    hear_frame(asker, "\x88\x02\x03\xf4");
+    stage_close(&stage);
+}
+END_TEST
+
+START_TEST(no_more_are_closed_than_was_said)
+{
+    open_tunnel("");
+    proxy_close_tunnels(stage.proxy, stage.backends[0], 0, 1);
+    pause_ms(150);
+    say(server, "\x81\x02hi");
+    hear_frame(asker, "\x81\x02hi");
+    proxy_close_tunnels(stage.proxy, stage.backends[0], 1, 1);
     hear_frame(asker, "\x88\x02\x03\xf4");
     stage_close(&stage);
 }
@@ -261,4 +275,5 @@ UNIT_MAIN("proxy/tunnel", a_tunnel_carries_bytes_both_ways_and_holds_its_place,
           when_drover_stops_a_tunnel_is_told_1001, a_close_frame_waits_for_the_end_of_a_frame,
           who_goes_on_talking_after_the_close_frames_wins_no_time,
           a_tunnel_that_opens_while_drover_stops_is_told_so, the_tunnels_of_one_worker_are_told_1012,
-          an_idle_tunnel_ends_in_its_time, who_reads_nothing_stops_the_other_side)
+          no_more_are_closed_than_was_said, an_idle_tunnel_ends_in_its_time,
+          who_reads_nothing_stops_the_other_side)

@@ -42,7 +42,7 @@ static struct {
     struct order heard[HEARD];
     unsigned heard_count;
     pid_t next_pid;
-    unsigned members_calls, gone_calls, close_calls, over_ms;
+    unsigned members_calls, gone_calls, close_calls, close_most, over_ms;
     int last_closed;           /* slot of the last on_close_tunnels */
     bool is_probed[SLOTS_MAX]; /* as on_probe_wanted last said */
 } world;
@@ -64,12 +64,13 @@ static inline void on_probe_wanted(struct fleet *fleet, int slot, uint32_t gener
     world.is_probed[slot] = wanted;
 }
 
-static inline void on_close_tunnels(struct fleet *fleet, struct backend *backend, unsigned over_ms,
-                                    void *owner)
+static inline void on_close_tunnels(struct fleet *fleet, struct backend *backend, unsigned most,
+                                    unsigned over_ms, void *owner)
 {
     (void)fleet;
     (void)owner;
     world.close_calls++;
+    world.close_most = most;
     world.over_ms = over_ms;
     world.last_closed = backend->slot;
 }
