@@ -19,7 +19,6 @@ static void view_pools(struct scrape *scrape)
         struct pool_view *view = &scrape->pools[i];
         view->pool = &source->pools[i];
         view->count = report_collect(source, view->pool, slots);
-        view->ready = report_ready(view->pool, slots, view->count);
         view->slots = mem_alloc((view->count + 1) * sizeof *slots);
         memcpy(view->slots, slots, view->count * sizeof *slots);
     }

@@ -22,7 +22,7 @@ struct scrape {
 struct pool_view {
     const struct admin_pool *pool;
     struct report_slot *slots; /* by number */
-    unsigned count, ready;
+    unsigned count;
 };
 
 /* A point in time, whatever clocks it was reckoned by, is the same at each scrape. */

@@ -8,6 +8,19 @@
 
 static const char *const states[] = {"starting", "healthy", "ejected", "draining", "stopping", "backoff"};
 
+enum shown_for {
+    EVERY_POOL,
+    POOLS_THAT_ANSWER, /* not background */
+    POOLS_OF_WORKERS,  /* not of servers */
+};
+
+static bool is_shown(enum shown_for shown_for, const struct admin_pool *pool)
+{
+    return shown_for == POOLS_THAT_ANSWER  ? !pool->config->is_background
+           : shown_for == POOLS_OF_WORKERS ? pool->fleet != NULL
+                                           : true;
+}
+
 static uint64_t counts_of(const struct scrape *scrape, const struct report_slot *at)
 {
     return read_relaxed(scrape->source->slots->counts[at->index]);
@@ -33,7 +46,7 @@ static double most(const struct scrape *scrape, const struct pool_view *view)
 static double ready(const struct scrape *scrape, const struct pool_view *view)
 {
     (void)scrape;
-    return view->ready;
+    return report_ready(view->pool, view->slots, view->count);
 }
 
 static double queued(const struct scrape *scrape, const struct pool_view *view)
@@ -99,34 +112,46 @@ static double failed_starts(const struct scrape *scrape, const struct pool_view 
 static const struct pool_row {
     struct metric metric;
     double (*value)(const struct scrape *scrape, const struct pool_view *view);
-    bool is_of_launched; /* pools of servers have none */
+    enum shown_for shown_for;
 } pool_rows[] = {
     {{"drover_pool_workers_wanted", METRIC_GAUGE, NULL,
       "Workers that the pool is to have; servers of the file."},
      wanted,
-     false},
+     EVERY_POOL},
     {{"drover_pool_workers_ready", METRIC_GAUGE, NULL,
       "Workers and servers that can answer; in a pool with signals those that its process has."},
      ready,
-     false},
-    {{"drover_pool_workers_max", METRIC_GAUGE, NULL, "The most that the pool may have."}, most, true},
-    {{"drover_pool_queued", METRIC_GAUGE, NULL, "Requests that wait in the queue."}, queued, false},
-    {{"drover_pool_requests_in_flight", METRIC_GAUGE, NULL, "Requests that workers hold."}, in_flight, false},
-    {{"drover_pool_tunnels", METRIC_GAUGE, NULL, "WebSockets that workers hold."}, tunnels, false},
-    {{"drover_pool_requests", METRIC_COUNTER, NULL, "Requests that came for the pool."}, arrivals, false},
+     EVERY_POOL},
+    {{"drover_pool_workers_max", METRIC_GAUGE, NULL, "The most that the pool may have."},
+     most,
+     POOLS_OF_WORKERS},
+    {{"drover_pool_queued", METRIC_GAUGE, NULL, "Requests that wait in the queue."},
+     queued,
+     POOLS_THAT_ANSWER},
+    {{"drover_pool_requests_in_flight", METRIC_GAUGE, NULL, "Requests that workers hold."},
+     in_flight,
+     POOLS_THAT_ANSWER},
+    {{"drover_pool_tunnels", METRIC_GAUGE, NULL, "WebSockets that workers hold."},
+     tunnels,
+     POOLS_THAT_ANSWER},
+    {{"drover_pool_requests", METRIC_COUNTER, NULL, "Requests that came for the pool."},
+     arrivals,
+     POOLS_THAT_ANSWER},
     {{"drover_pool_slow_responses", METRIC_COUNTER, NULL, "Responses that took longer than target.p95."},
      slow,
-     false},
+     POOLS_THAT_ANSWER},
     {{"drover_pool_ejections", METRIC_COUNTER, NULL,
       "Workers or servers taken out of the choice for their failures."},
      ejections,
-     false},
-    {{"drover_pool_worker_starts", METRIC_COUNTER, NULL, "Starts of workers."}, starts, true},
-    {{"drover_pool_worker_crashes", METRIC_COUNTER, NULL, "Workers that ended unasked."}, crashes, true},
+     POOLS_THAT_ANSWER},
+    {{"drover_pool_worker_starts", METRIC_COUNTER, NULL, "Starts of workers."}, starts, POOLS_OF_WORKERS},
+    {{"drover_pool_worker_crashes", METRIC_COUNTER, NULL, "Workers that ended unasked."},
+     crashes,
+     POOLS_OF_WORKERS},
     {{"drover_pool_worker_failed_starts", METRIC_COUNTER, NULL,
       "Starts that gave no worker that was ready in time."},
      failed_starts,
-     true},
+     POOLS_OF_WORKERS},
 };
 
 static void add_pool_row(struct scrape *scrape, const struct pool_row *row)
@@ -134,7 +159,7 @@ static void add_pool_row(struct scrape *scrape, const struct pool_row *row)
     exposition_family(&scrape->exposition, &row->metric);
     for (unsigned i = 0; i < scrape->source->pool_count; i++) {
         const struct pool_view *view = &scrape->pools[i];
-        if (view->pool->fleet || !row->is_of_launched)
+        if (is_shown(row->shown_for, view->pool))
             exposition_add(&scrape->exposition, LABELS({"pool", view->pool->config->name}),
                            row->value(scrape, view));
     }
@@ -148,7 +173,7 @@ static void add_status(struct scrape *scrape)
     exposition_family(&scrape->exposition, &status);
     for (unsigned i = 0; i < scrape->source->pool_count; i++) {
         const struct pool_view *view = &scrape->pools[i];
-        enum pool_health is = report_judge(view->pool, view->ready);
+        enum pool_health is = report_judge(view->pool, view->slots, view->count);
         for (enum pool_health health = 0; health < POOL_HEALTHS; health++)
             exposition_add(&scrape->exposition,
                            LABELS({"pool", view->pool->config->name}, {"status", report_health_word(health)}),
@@ -238,24 +263,28 @@ static double started(const struct scrape *scrape, const struct report_slot *at)
 static const struct worker_row {
     struct metric metric;
     double (*value)(const struct scrape *scrape, const struct report_slot *at);
-    bool is_of_process; /* shown while there is one that drover started */
+    enum shown_for shown_for; /* POOLS_OF_WORKERS: while there is a process */
 } worker_rows[] = {
-    {{"drover_worker_up", METRIC_GAUGE, NULL, "1 when its status is healthy."}, is_up, false},
+    {{"drover_worker_up", METRIC_GAUGE, NULL, "1 when its status is healthy."}, is_up, EVERY_POOL},
     {{"drover_worker_requests_in_flight", METRIC_GAUGE, NULL, "Requests that it holds."},
      worker_in_flight,
-     false},
-    {{"drover_worker_tunnels", METRIC_GAUGE, NULL, "WebSockets that it holds."}, worker_tunnels, false},
+     POOLS_THAT_ANSWER},
+    {{"drover_worker_tunnels", METRIC_GAUGE, NULL, "WebSockets that it holds."},
+     worker_tunnels,
+     POOLS_THAT_ANSWER},
     {{"drover_worker_requests", METRIC_COUNTER, NULL, "Requests that it has answered."},
      worker_requests,
-     false},
-    {{"drover_worker_fails", METRIC_COUNTER, NULL, "Failures that were its fault."}, worker_fails, false},
+     POOLS_THAT_ANSWER},
+    {{"drover_worker_fails", METRIC_COUNTER, NULL, "Failures that were its fault."},
+     worker_fails,
+     POOLS_THAT_ANSWER},
     {{"drover_worker_memory_bytes", METRIC_GAUGE, "bytes", "Memory of its process, shared pages in parts."},
      memory,
-     true},
+     POOLS_OF_WORKERS},
     {{"drover_worker_start_time_seconds", METRIC_GAUGE, "seconds",
       "When its process was started, in seconds since the epoch."},
      started,
-     true},
+     POOLS_OF_WORKERS},
 };
 
 static void add_worker_row(struct scrape *scrape, const struct worker_row *row)
@@ -263,9 +292,9 @@ static void add_worker_row(struct scrape *scrape, const struct worker_row *row)
     exposition_family(&scrape->exposition, &row->metric);
     for (unsigned i = 0; i < scrape->source->pool_count; i++) {
         const struct pool_view *view = &scrape->pools[i];
-        for (unsigned k = 0; k < view->count; k++) {
+        for (unsigned k = 0; k < view->count && is_shown(row->shown_for, view->pool); k++) {
             const struct report_slot *at = &view->slots[k];
-            if (row->is_of_process && (!at->slot->is_worker || read_relaxed(at->slot->pid) == 0))
+            if (row->shown_for == POOLS_OF_WORKERS && read_relaxed(at->slot->pid) == 0)
                 continue;
             exposition_add(&scrape->exposition,
                            LABELS({"pool", view->pool->config->name}, {"worker", at->slot->name}),

@@ -57,7 +57,8 @@ unsigned report_collect(const struct admin_source *source, const struct admin_po
     for (int i = 0; pool->fleet && i < SLOTS_MAX; i++) {
         const struct slot *slot = &source->slots->slot[i];
         if (is_worker_of(slot, pool->config))
-            into[count++] = (struct report_slot){i, slot, backend_at(pool->pool, i), true};
+            into[count++] =
+                (struct report_slot){i, slot, backend_at(pool->pool, i), true, pool->config->is_background};
     }
     qsort(into, count, sizeof *into, by_number);
     return count;
@@ -83,10 +84,23 @@ unsigned report_ready(const struct admin_pool *pool, const struct report_slot *s
     return ready;
 }
 
-enum pool_health report_judge(const struct admin_pool *pool, unsigned ready)
+/* A consumer that finishes what it is at, before another takes its place, is not down. */
+static bool is_handing_over(const struct report_slot *slots, unsigned count)
 {
-    unsigned wanted = report_wanted(pool);
+    for (unsigned i = 0; i < count; i++) {
+        uint32_t state = atomic_load_explicit(&slots[i].slot->state, memory_order_relaxed);
+        if (slots[i].is_background && (state == WORKER_DRAINING || state == WORKER_STOPPING))
+            return true;
+    }
+    return false;
+}
 
+enum pool_health report_judge(const struct admin_pool *pool, const struct report_slot *slots, unsigned count)
+{
+    unsigned wanted = report_wanted(pool), ready = report_ready(pool, slots, count);
+
+    if (ready == 0 && is_handing_over(slots, count))
+        return POOL_DEGRADED;
     if (ready == 0)
         return wanted == 0 || (pool->fleet && fleet_is_resting(pool->fleet)) ? POOL_IDLE : POOL_DOWN;
     return ready < wanted ? POOL_DEGRADED : POOL_HEALTHY;
@@ -100,10 +114,10 @@ const char *report_health_word(enum pool_health health)
 static enum pool_health pool_health(const struct admin_source *source, const struct admin_pool *pool)
 {
     struct report_slot *slots = mem_alloc(SLOTS_MAX * sizeof *slots);
-    unsigned ready = report_ready(pool, slots, report_collect(source, pool, slots));
+    enum pool_health health = report_judge(pool, slots, report_collect(source, pool, slots));
 
     mem_free(slots);
-    return report_judge(pool, ready);
+    return health;
 }
 
 /* Of the fleet, since this engine began. */
@@ -120,6 +134,19 @@ static json_t *fleet_counted(const struct fleet *fleet)
                      (json_int_t)counters->crashes, "decisions", decisions);
 }
 
+/* The pools that have to be up before this one starts, and are not. */
+static json_t *names_of_missing(const struct admin_source *source, const struct admin_pool *pool)
+{
+    json_t *names = json_array();
+
+    for (unsigned i = 0; i < source->pool_count; i++) {
+        const struct admin_pool *before = &source->pools[i];
+        if ((pool->config->after >> i & 1) && before->fleet && !fleet_is_up(before->fleet))
+            json_array_append_new(names, json_string(before->config->name));
+    }
+    return names;
+}
+
 static json_t *pool_object(const struct admin_source *source, const struct admin_pool *pool,
                            enum report_detail detail, enum pool_health *health)
 {
@@ -128,11 +155,16 @@ static json_t *pool_object(const struct admin_source *source, const struct admin
              wanted = report_wanted(pool);
     json_t *object = json_object(), *workers = json_array();
 
-    *health = report_judge(pool, ready);
+    *health = report_judge(pool, slots, count);
     json_object_set_new(object, "status", json_string(health_names[*health]));
+    if (pool->config->is_background)
+        json_object_set_new(object, "kind", json_string("background"));
+    if (pool->fleet && fleet_is_held(pool->fleet))
+        json_object_set_new(object, "waits_for", names_of_missing(source, pool));
     json_object_set_new(object, "wanted", json_integer(wanted));
     json_object_set_new(object, "ready", json_integer(ready));
-    json_object_set_new(object, "queued", json_integer(pool->pool ? pool_queued(pool->pool) : 0));
+    if (!pool->config->is_background)
+        json_object_set_new(object, "queued", json_integer(pool->pool ? pool_queued(pool->pool) : 0));
     if (detail == REPORT_FULL) {
         unsigned min, max;
         if (pool->fleet && fleet_is_sized(pool->fleet, &min, &max)) {
@@ -221,9 +253,13 @@ static const char *why_not_ready(const struct admin_source *source)
         return "stopping";
     if (!source->is_ready)
         return "starting";
+    bool has_proxied = false;
+    for (unsigned i = 0; i < source->pool_count; i++)
+        has_proxied = has_proxied || !source->pools[i].config->is_background;
     for (unsigned i = 0; i < source->pool_count; i++) {
-        if (pool_health(source, &source->pools[i]) != POOL_DOWN)
-            return NULL;
+        const struct admin_pool *pool = &source->pools[i];
+        if ((!has_proxied || !pool->config->is_background) && pool_health(source, pool) != POOL_DOWN)
+            return NULL; /* some request can be answered; or there are none to answer */
     }
     return "no pool has a healthy worker";
 }

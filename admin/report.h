@@ -27,6 +27,7 @@ struct report_slot {
     const struct slot *slot;
     const struct backend *backend; /* NULL: not in the choice */
     bool is_fit;                   /* in the choice, as far as probes go */
+    bool is_background;            /* there is no choice to be in */
 };
 enum pool_health { POOL_HEALTHY, POOL_DEGRADED, POOL_DOWN, POOL_IDLE, POOL_HEALTHS };
 /* `into` has room for SLOTS_MAX. */
@@ -35,7 +36,7 @@ unsigned report_collect(const struct admin_source *source, const struct admin_po
 /* In a pool with `signals` those are ready that its one process has; before they were counted it stands for one. */
 unsigned report_ready(const struct admin_pool *pool, const struct report_slot *slots, unsigned count);
 unsigned report_wanted(const struct admin_pool *pool);
-enum pool_health report_judge(const struct admin_pool *pool, unsigned ready);
+enum pool_health report_judge(const struct admin_pool *pool, const struct report_slot *slots, unsigned count);
 const char *report_health_word(enum pool_health health);
 unsigned report_connections(const struct slots *slots);  /* of clients, all engines */
 bool report_is_ready(const struct admin_source *source); /* /health/ready says 200 */

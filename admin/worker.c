@@ -27,7 +27,8 @@ const char *report_slot_status(const struct report_slot *at)
 
     if (state >= sizeof state_names / sizeof state_names[0])
         state = WORKER_ABSENT; /* the mapping is shared with a process that may have been damaged */
-    if (state == WORKER_HEALTHY && (!at->is_fit || !at->backend || backend_is_ejected(at->backend)))
+    if (state == WORKER_HEALTHY && !at->is_background &&
+        (!at->is_fit || !at->backend || backend_is_ejected(at->backend)))
         return "ejected";
     return state_names[state];
 }

@@ -13,7 +13,8 @@
 #define WORKER_MEMORY (UINT64_C(150) << 20) /* what a worker is taken to need before any was seen */
 
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
-enum bind_kind { BIND_PORT, BIND_UNIX, BIND_FD }; /* after `auto` was decided by what the command names */
+/* After `auto` was decided by what the command names. NONE: a background pool, which nobody connects to. */
+enum bind_kind { BIND_PORT, BIND_UNIX, BIND_FD, BIND_NONE };
 enum protocol { PROTOCOL_H1, PROTOCOL_H2 };
 enum balance { BALANCE_LEAST_CONN, BALANCE_RANDOM_TWO, BALANCE_HASH };
 enum hash_key { HASH_CLIENT, HASH_HEADER, HASH_COOKIE };
@@ -97,7 +98,8 @@ struct affinity_config {
 
 struct pool_config {
     char *name;
-    bool is_launched; /* has a command; else it has servers */
+    bool is_launched;   /* has a command; else it has servers */
+    bool is_background; /* launched, and no request goes there */
 
     /* local workers */
     unsigned argument_count;
@@ -123,6 +125,10 @@ struct pool_config {
     unsigned recycle_age;                      /* ms; 0 = no bound */
     enum measure measure;
     unsigned start_timeout, start_backoff, start_backoff_max; /* ms */
+    unsigned start_settle;                                    /* ms; background: who lived so long is ready */
+    /* Bits of pools, by index, that are up before this one starts and end after it; and with those that these come
+     * after. No circles. */
+    uint64_t after, after_all;
     int stop_signal;
     unsigned stop_timeout; /* ms */
     /* Its one process has workers of its own, `workers` of them, and is told so by these: 0 = it has not. */
@@ -179,7 +185,7 @@ struct config {
     struct timeouts_config timeouts;
     struct limits_config limits;
     unsigned route_count;
-    /* Never none: a catch-all to the first pool is put in when the file has none. */
+    /* A catch-all to the first proxied pool is put in when the file has none; none: all pools are background. */
     struct route_config *routes;
     unsigned pool_count;
     struct pool_config *pools;

@@ -65,8 +65,9 @@ static void take_web_concurrency(struct filling *filling)
     uint64_t count = 0;
 
     for (unsigned i = 0; !pool && i < filling->config->pool_count; i++) {
-        if (filling->config->pools[i].is_launched && !filling->config->pools[i].is_sized)
-            pool = &filling->config->pools[i];
+        struct pool_config *candidate = &filling->config->pools[i];
+        if (candidate->is_launched && !candidate->is_background && !candidate->is_sized)
+            pool = candidate;
     }
     if (!pool || !has_value("WEB_CONCURRENCY", &value) ||
         is_from_command_line(filling, (const char *const[]){"pools", pool->name, "workers", NULL}))
@@ -228,6 +229,8 @@ static void decide_bind(struct filling *filling, struct pool_config *pool)
     struct place place = place_of_key(filling->root, keys);
     char key[KEY_PATH_MAX];
 
+    if (pool->is_background)
+        pool->bind = BIND_NONE;
     if ((unsigned)pool->bind != BIND_AUTO)
         return;
     enum bind_hint hint = pool->command ? bind_hint(pool) : HINT_PORT; /* else an error already, or servers */
@@ -257,16 +260,53 @@ static void decide_control(struct config *config)
         config->control = mem_print("/tmp/drover-%u/control.sock", (unsigned)geteuid());
 }
 
-/* None in the file: everything goes to the first pool. */
+/* Its index, pool_count when all are background. */
+static unsigned first_proxied(const struct config *config)
+{
+    unsigned first = 0;
+
+    while (first < config->pool_count && config->pools[first].is_background)
+        first++;
+    return first;
+}
+
+/* Nobody answers, so that nothing has to be listened on, unless the file says so. */
+static void decide_listeners(struct filling *filling)
+{
+    struct config *config = filling->config;
+
+    if (config->pool_count == 0 || first_proxied(config) < config->pool_count ||
+        node_find(filling->root, "listen"))
+        return;
+    for (unsigned i = 0; i < config->listen_count; i++)
+        mem_free(config->listens[i].text);
+    config->listen_count = 0;
+}
+
+/* None in the file: everything goes to the first pool that answers. */
 static void decide_routes(struct config *config)
 {
-    if (config->route_count > 0)
+    unsigned first = first_proxied(config);
+
+    if (config->route_count > 0 || (config->pool_count > 0 && first == config->pool_count))
         return;
     mem_free(config->routes);
     config->routes = mem_zero(sizeof *config->routes);
     config->routes->path = mem_dup("/");
     config->routes->where = mem_dup(config->path);
+    config->routes->pool = first;
     config->route_count = 1;
+}
+
+/* What comes after one that comes after another comes after that one too. */
+static void decide_order(struct config *config)
+{
+    for (unsigned i = 0; i < config->pool_count; i++)
+        config->pools[i].after_all = config->pools[i].after;
+    for (unsigned via = 0; via < config->pool_count; via++)
+        for (unsigned i = 0; i < config->pool_count; i++)
+            if (config->pools[i].after_all >> via & 1)
+                config->pools[i].after_all |= config->pools[via].after_all;
 }
 
 /* To the first listener that speaks TLS; where another process does, to the usual port. */
@@ -287,6 +327,7 @@ void decide(struct filling *filling)
     struct config *config = filling->config;
 
     take_web_concurrency(filling);
+    decide_listeners(filling);
     take_port(filling);
     if (config->threads == 0)
         config->threads = cpus_usable();
@@ -302,6 +343,7 @@ void decide(struct filling *filling)
         if (pool->target_concurrency == 0)
             pool->target_concurrency = pool->concurrency > 0 ? pool->concurrency : 10;
     }
+    decide_order(config);
     decide_redirects(config);
     decide_control(config);
     decide_routes(config);

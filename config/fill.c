@@ -279,6 +279,7 @@ static fill_reader *const readers[OPTION_KINDS] = {
     [OPTION_SECRET] = fill_secret,
     [OPTION_PERCENT] = fill_percent,
     [OPTION_PROBE_PATH] = fill_probe_path,
+    [OPTION_AFTER] = fill_after,
 };
 
 static void unknown_key(struct filling *filling, const struct option_section *section,

@@ -62,7 +62,7 @@ fill_reader fill_tls, fill_pairs, fill_file, fill_ciphers, fill_ocsp, fill_trust
     fill_acme;                                                        /* fill_tls.c */
 fill_reader fill_routes, fill_host, fill_route_path, fill_route_pool; /* fill_routes.c */
 fill_reader fill_pools, fill_command, fill_environment, fill_user, fill_directory, fill_signal,
-    fill_scale_signal, fill_probe_path;                            /* fill_pool.c */
+    fill_scale_signal, fill_probe_path, fill_after;                /* fill_pool.c */
 fill_reader fill_servers, fill_hash_key, fill_tls_name;            /* fill_servers.c */
 fill_reader fill_affinity, fill_cookie, fill_secret, fill_percent; /* fill_affinity.c */
 

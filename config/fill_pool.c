@@ -253,3 +253,33 @@ void fill_probe_path(struct filling *filling, const struct option *option, const
     else
         mem_free(text);
 }
+
+_Static_assert(POOLS_MAX <= 64, "pools are bits of `after`");
+
+/* Circles are for validate_background.c, when all pools are known. */
+void fill_after(struct filling *filling, const struct option *option, const struct yaml_node *node,
+                void *base)
+{
+    struct pool_config *pool = base;
+    const struct yaml_node *pools = node_find(filling->root, "pools");
+    unsigned count = fill_list(filling, option, node);
+
+    for (unsigned i = 0; i < count; i++) {
+        const struct yaml_node *item = fill_list_item(node, i);
+        size_t mark = node->kind == YAML_LIST ? key_push_index(filling, i) : filling->key_size;
+        char *text = fill_text(filling, option, item), part[QUOTE_MAX];
+        unsigned found = 0;
+        while (text && found < pools->count && strcmp(pools->keys[found]->text, text) != 0)
+            found++;
+        if (text && (found == pools->count || strcmp(text, pool->name) == 0))
+            findings_error(filling->findings, item->place, filling->key,
+                           "expected the name of another pool, got '%s'", quote_part(part, slice_of(text)));
+        else if (text && !node_find(pools->items[found], "command"))
+            findings_error(filling->findings, item->place, filling->key,
+                           "expected a pool with a 'command', '%s' has none", text);
+        else if (text)
+            pool->after |= UINT64_C(1) << found;
+        mem_free(text);
+        key_pop(filling, mark);
+    }
+}

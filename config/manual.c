@@ -36,6 +36,8 @@ static void append_row(struct buffer *into, const struct option *option)
     append_cell(into, option->help);
     if (option->only == FOR_LAUNCHED)
         buffer_print(into, " Only with `command`.");
+    if (option->background == ONLY_BACKGROUND)
+        buffer_print(into, " Only with `kind: background`.");
     if (option->example) {
         buffer_print(into, " Example: `");
         append_cell(into, option->example);

@@ -209,11 +209,11 @@ static const struct option scale[] = {
 };
 
 static const struct option memory[] = {
-    {"worker", SIZE(0, 1024ull * GIB), POOL(memory_worker), .preset = "0",
+    {"worker", SIZE(0, 1024ull * GIB), POOL(memory_worker), .preset = "0", .background = ALSO_BACKGROUND,
      .help =
          "A worker that holds more, with all that it has started itself, for some seconds is recycled. 0: "
          "no bound."},
-    {"pool", SIZE(0, 1024ull * GIB), POOL(memory_pool), .preset = "0",
+    {"pool", SIZE(0, 1024ull * GIB), POOL(memory_pool), .preset = "0", .background = ALSO_BACKGROUND,
      .help = "What all workers of the pool may hold together: none is started that would not fit. 0: what "
              "the machine and the cgroups leave."},
 };
@@ -223,7 +223,7 @@ static const struct option recycle[] = {
      .help = "A worker that has answered so many is recycled; a WebSocket's handshake is one. 0: no bound."},
     {"jitter", COUNT(0, 1000u * MILLION), POOL(recycle_jitter), .preset = "0",
      .help = "Up to so many requests more, drawn for each process, so that workers are not due together."},
-    {"age", DURATION(0, 40u * DAY), POOL(recycle_age), .preset = "0s",
+    {"age", DURATION(0, 40u * DAY), POOL(recycle_age), .preset = "0s", .background = ALSO_BACKGROUND,
      .help = "A process that is older is recycled; each has up to a tenth more. 0: no bound."},
 };
 
@@ -285,16 +285,19 @@ static const struct option probe[] = {
 static const struct option start[] = {
     {"timeout", DURATION(1, DAY), POOL(start_timeout), .preset = "60s",
      .help = "A worker that has not answered by then is ended and started anew."},
-    {"backoff", DURATION(1, HOUR), POOL(start_backoff), .preset = "500ms",
+    {"backoff", DURATION(1, HOUR), POOL(start_backoff), .preset = "500ms", .background = ALSO_BACKGROUND,
      .help = "Wait after the first failure; doubles with each one in a row, with jitter."},
-    {"backoff_max", DURATION(1, DAY), POOL(start_backoff_max), .preset = "30s",
+    {"backoff_max", DURATION(1, DAY), POOL(start_backoff_max), .preset = "30s", .background = ALSO_BACKGROUND,
      .help = "The longest such wait."},
+    {"settle", DURATION(0, HOUR), POOL(start_settle), .preset = "1s", .background = ONLY_BACKGROUND,
+     .help = "A worker of a background pool that has lived so long is taken for ready: there is nothing to "
+             "ask it."},
 };
 
 static const struct option stop[] = {
-    {"signal", .kind = OPTION_SIGNAL, POOL(stop_signal), .preset = "TERM",
+    {"signal", .kind = OPTION_SIGNAL, POOL(stop_signal), .preset = "TERM", .background = ALSO_BACKGROUND,
      .help = "Asks a worker to end: TERM, INT, QUIT, HUP, USR1, USR2, WINCH or KILL.", .example = "QUIT"},
-    {"timeout", DURATION(1, DAY), POOL(stop_timeout), .preset = "30s",
+    {"timeout", DURATION(1, DAY), POOL(stop_timeout), .preset = "30s", .background = ALSO_BACKGROUND,
      .help = "Then its whole process group gets KILL."},
 };
 
@@ -326,19 +329,27 @@ static const struct option servers_tls[] = {
      .example = "api.internal"},
 };
 
+static const struct option_word kinds[] = {{"proxied", false}, {"background", true}, {NULL, 0}};
+
 static const struct option pools[] = {
-    {"command", .kind = OPTION_COMMAND, POOL(command), .only = FOR_LAUNCHED,
+    {"kind", .kind = OPTION_WORD, .words = kinds, POOL(is_background), .preset = "proxied",
+     .background = ALSO_BACKGROUND,
+     .help = "proxied: workers or servers that answer requests. background: workers that listen nowhere, "
+             "such as a "
+             "scheduler or a consumer of a queue; they are started, watched and stopped like the others."},
+    {"command", .kind = OPTION_COMMAND, POOL(command), .only = FOR_LAUNCHED, .background = ALSO_BACKGROUND,
      .help = "What each worker runs: a text, split into words as a shell splits them (no shell is run), or a "
              "list of words. "
              "$PORT, $SOCKET and $WORKER are each worker's own.",
      .example = "uvicorn app:app --uds $SOCKET"},
     {"directory", .kind = OPTION_DIRECTORY, POOL(directory), .preset = ".", .only = FOR_LAUNCHED,
-     .help = "Where the workers start."},
+     .background = ALSO_BACKGROUND, .help = "Where the workers start."},
     {"environment", .kind = OPTION_ENVIRONMENT, POOL(environment), .only = FOR_LAUNCHED,
+     .background = ALSO_BACKGROUND,
      .help = "On top of drover's own environment (less WEB_CONCURRENCY). $PORT, $SOCKET and $WORKER as in "
              "`command`.",
      .example = "{LOG_LEVEL: info, PORT: $PORT}"},
-    {"user", .kind = OPTION_USER, POOL(user), .only = FOR_LAUNCHED,
+    {"user", .kind = OPTION_USER, POOL(user), .only = FOR_LAUNCHED, .background = ALSO_BACKGROUND,
      .help = "The workers' user; needs drover to be started as root. Not given: as drover was started.",
      .example = "app"},
     {"bind", .kind = OPTION_WORD, .words = binds, POOL(bind), .preset = "auto", .only = FOR_LAUNCHED,
@@ -352,11 +363,11 @@ static const struct option pools[] = {
              "`workers` ports are "
              "taken. auto: free ports of the system's choice."},
     {"workers", .kind = OPTION_WORKERS, .section = SECTION(range), .low = 1, .high = WORKERS, POOL(workers),
-     .preset = "1", .only = FOR_LAUNCHED,
+     .preset = "1", .only = FOR_LAUNCHED, .background = ALSO_BACKGROUND,
      .help = "How many; {min: 1, max: 8}: as many as the demand needs, from 1 to 8. auto: the smaller of 2 x "
              "CPUs + 1 "
              "and what memory allows. The environment variable WEB_CONCURRENCY replaces this in the first "
-             "pool that "
+             "proxied pool that "
              "has a command and no range.",
      .example = "4"},
     {"signals", .kind = OPTION_SECTION, .section = SECTION(signals), .only = FOR_LAUNCHED,
@@ -365,6 +376,11 @@ static const struct option pools[] = {
          "taken away by signals and counted by its children. `concurrency` and `target` are of each of "
          "them.",
      .example = "{up: TTIN, down: TTOU}"},
+    {"after", .kind = OPTION_AFTER, POOL(after), .only = FOR_LAUNCHED, .background = ALSO_BACKGROUND,
+     .help = "Pools with a command that come first: this one is started when each of them has a ready worker "
+             "(or is "
+             "at zero on purpose), and when drover stops it has ended before theirs are told to.",
+     .example = "[web]"},
     {"scale", .kind = OPTION_SECTION, .section = SECTION(scale), .only = FOR_LAUNCHED,
      .help = "How a pool whose `workers` is a range follows the demand (see sizing.md)."},
     {"measure", .kind = OPTION_WORD, .words = measures, POOL(measure), .preset = "proxy",
@@ -375,8 +391,9 @@ static const struct option pools[] = {
          "goes another way; with `--statsd-prefix` and the pool's name, or without a prefix where one "
          "pool alone has this."},
     {"memory", .kind = OPTION_SECTION, .section = SECTION(memory), .only = FOR_LAUNCHED,
-     .help = "What workers may hold (see sizing.md)."},
+     .background = ALSO_BACKGROUND, .help = "What workers may hold (see sizing.md)."},
     {"recycle", .kind = OPTION_SECTION, .section = SECTION(recycle), .only = FOR_LAUNCHED,
+     .background = ALSO_BACKGROUND,
      .help = "When workers are replaced by new processes: one at a time in a pool, the new one ready first."},
     {"servers", .kind = OPTION_SERVERS, POOL(servers), .only = FOR_SERVERS,
      .help = "Backends that drover does not launch, instead of `command`: `host:port`, `[v6]:port` or "
@@ -421,9 +438,9 @@ static const struct option pools[] = {
     {"probe", .kind = OPTION_SECTION, .section = SECTION(probe),
      .help = "Asks workers and servers how they are."},
     {"start", .kind = OPTION_SECTION, .section = SECTION(start), .only = FOR_LAUNCHED,
-     .help = "Starting workers."},
+     .background = ALSO_BACKGROUND, .help = "Starting workers."},
     {"stop", .kind = OPTION_SECTION, .section = SECTION(stop), .only = FOR_LAUNCHED,
-     .help = "Ending workers."},
+     .background = ALSO_BACKGROUND, .help = "Ending workers."},
     {"buffering", .kind = OPTION_SECTION,
      .section = &(const struct option_section){pool_buffering, COUNT_OF(pool_buffering), "mode"},
      .help = "Whether a worker gets requests whole. `buffering: on` is short for `buffering: {mode: on}`."},
@@ -476,7 +493,8 @@ static const struct option top[] = {
     {"timeouts", .kind = OPTION_SECTION, .section = SECTION(timeouts), .help = "How long things may take."},
     {"limits", .kind = OPTION_SECTION, .section = SECTION(limits), .help = "How large things may be."},
     {"routes", .kind = OPTION_ROUTES, .section = &options_route, TOP(routes),
-     .help = "Which pool answers; the first that matches. Not given: everything goes to the first pool."},
+     .help =
+         "Which pool answers; the first that matches. Not given: everything goes to the first proxied pool."},
     {"pools", .kind = OPTION_POOLS, .section = &options_pool, TOP(pools),
      .help = "Who answers, by name: each pool has a `command` or `servers`."},
 };

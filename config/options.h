@@ -8,7 +8,7 @@
 #include "config/config.h"
 
 #define EXPECTED_MAX 256
-#define BIND_AUTO    (BIND_FD + 1) /* while loading; decided before anybody sees it */
+#define BIND_AUTO    (BIND_NONE + 1) /* while loading; decided before anybody sees it */
 
 enum option_kind {
     OPTION_SECTION, /* a map of further rows; fills the same struct */
@@ -56,10 +56,13 @@ enum option_kind {
     OPTION_SECRET,
     OPTION_PERCENT, /* into thousandths; off is 0 */
     OPTION_PROBE_PATH,
+    OPTION_AFTER,
     OPTION_KINDS
 };
 
 enum option_only { FOR_ANY_POOL, FOR_LAUNCHED, FOR_SERVERS };
+/* What most options of a pool say is about requests. */
+enum option_background { NOT_BACKGROUND, ALSO_BACKGROUND, ONLY_BACKGROUND };
 
 struct option_word {
     const char *word;
@@ -75,6 +78,7 @@ struct option {
     const struct option_word *words;      /* OPTION_WORD; ends with a NULL word */
     const struct option_section *section; /* OPTION_SECTION, LISTENERS, ROUTES, POOLS */
     enum option_only only;                /* rows of a pool */
+    enum option_background background; /* rows of a pool, and of its sections that are not NOT_BACKGROUND */
     const char *help;
     const char *example;
 };

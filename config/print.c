@@ -11,8 +11,9 @@
 struct printing {
     struct buffer text;
     const struct config *config;
-    unsigned depth; /* of indentation */
-    bool dash;      /* the next line begins an item of a list */
+    const struct pool_config *pool; /* whose options are printed; NULL: none's */
+    unsigned depth;                 /* of indentation */
+    bool dash;                      /* the next line begins an item of a list */
 };
 
 static void print_rows(struct printing *printing, const struct option_section *section, const void *base);
@@ -72,6 +73,20 @@ static void print_servers(struct printing *printing, const struct pool_config *p
         print_text(printing, text);
         mem_free(endpoint);
         mem_free(text);
+    }
+    buffer_print(&printing->text, "]\n");
+}
+
+static void print_after(struct printing *printing, const struct pool_config *pool)
+{
+    unsigned count = 0;
+
+    buffer_print(&printing->text, " [");
+    for (unsigned i = 0; i < printing->config->pool_count; i++) {
+        if (!(pool->after >> i & 1))
+            continue;
+        print_comma(printing, count++);
+        print_text(printing, printing->config->pools[i].name);
     }
     buffer_print(&printing->text, "]\n");
 }
@@ -145,7 +160,10 @@ static void print_item(struct printing *printing, const struct option_section *s
 
 static void print_lists(struct printing *printing, const struct option *option, const struct config *config)
 {
-    buffer_print(&printing->text, "\n");
+    bool is_none =
+        option->kind == OPTION_LISTENERS && config->listen_count == 0; /* nothing would be the preset */
+
+    buffer_print(&printing->text, is_none ? " []\n" : "\n");
     for (unsigned i = 0; option->kind == OPTION_LISTENERS && i < config->listen_count; i++)
         print_item(printing, option->section, &config->listens[i]);
     for (unsigned i = 0; option->kind == OPTION_ROUTES && i < config->route_count; i++)
@@ -155,7 +173,9 @@ static void print_lists(struct printing *printing, const struct option *option, 
         begin_line(printing, config->pools[i].name);
         buffer_print(&printing->text, "\n");
         printing->depth++;
+        printing->pool = &config->pools[i];
         print_rows(printing, option->section, &config->pools[i]);
+        printing->pool = NULL;
         printing->depth -= 2;
     }
 }
@@ -244,6 +264,7 @@ static bool has_line(const struct option *option, const void *base)
         break;
     case OPTION_SECRET: return false; /* not for other eyes */
     case OPTION_SERVERS: return !pool->is_launched;
+    case OPTION_AFTER: return pool->after != 0;
     case OPTION_WORD:
         if (!option_word_of(option->words, (unsigned)option_number(option, base)))
             return false; /* a route that inherits */
@@ -257,6 +278,12 @@ static bool has_line(const struct option *option, const void *base)
     if (option->only == FOR_SERVERS)
         return has_https(pool);
     return option->only == FOR_ANY_POOL || pool->is_launched;
+}
+
+static bool is_of_kind(const struct pool_config *pool, const struct option *option)
+{
+    return !pool || option->background == ALSO_BACKGROUND ||
+           pool->is_background == (option->background == ONLY_BACKGROUND);
 }
 
 static void print_section(struct printing *printing, const struct option_section *section, const void *base)
@@ -335,6 +362,7 @@ static void print_value(struct printing *printing, const struct option *option, 
         break;
     case OPTION_PERCENT: print_percent(printing, option_number(option, base)); break;
     case OPTION_SECRET: break;
+    case OPTION_AFTER: print_after(printing, base); break;
     case OPTION_KINDS: UNREACHABLE();
     }
 }
@@ -343,7 +371,7 @@ static void print_rows(struct printing *printing, const struct option_section *s
 {
     for (unsigned i = 0; i < section->count; i++) {
         const struct option *option = &section->rows[i];
-        if (!has_line(option, base))
+        if (!has_line(option, base) || !is_of_kind(printing->pool, option))
             continue;
         begin_line(printing, option->key);
         print_value(printing, option, base);

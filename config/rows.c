@@ -180,6 +180,7 @@ const char *option_expected(const struct option *option, char into[EXPECTED_MAX]
         [OPTION_SECRET] = "a text of 16 characters or more",
         [OPTION_PERCENT] = "off or a share such as 5%",
         [OPTION_PROBE_PATH] = "a path that begins with /",
+        [OPTION_AFTER] = "the names of other pools",
     };
 
     if (option->kind == OPTION_WORD)

@@ -60,12 +60,17 @@ static void check_routes(struct filling *filling)
         const struct yaml_node *item = node_item(list, i);
         if (item)
             check_route_buffering(filling, i, item);
+        const struct pool_config *pool =
+            route->pool < config->pool_count ? &config->pools[route->pool] : NULL;
+        str_format(key, sizeof key, "routes[%u]", i);
+        if (pool && pool->is_background)
+            findings_error(filling->findings, item ? item->place : (struct place){0, 0}, key,
+                           "expected a pool that takes requests, '%s' is 'kind: background'", pool->name);
         for (unsigned j = 0; j < i && route->path && item; j++) {
             const struct route_config *before = &config->routes[j];
             if (!before->path || !path_covers(before->path, route->path) ||
                 !host_covers(before->host, route->host))
                 continue;
-            str_format(key, sizeof key, "routes[%u]", i);
             findings_warning(filling->findings, item->place, key,
                              "never used: routes[%u] takes all of it before", j);
             break;
@@ -79,7 +84,8 @@ static void check_pools_used(struct filling *filling)
     char key[KEY_PATH_MAX];
 
     for (unsigned i = 0; i < config->pool_count; i++) {
-        bool used = config->pools[i].measure == MEASURE_STATSD; /* its traffic goes another way */
+        bool used = config->pools[i].is_background ||
+                    config->pools[i].measure == MEASURE_STATSD; /* its traffic goes another way */
         for (unsigned j = 0; !used && j < config->route_count; j++)
             used = config->routes[j].pool == i;
         if (used)
@@ -187,6 +193,7 @@ void validate(struct filling *filling)
 
     check_pools(filling);
     validate_addresses(filling);
+    validate_background(filling);
     validate_measure(filling);
     check_access_log(filling);
     check_control(filling);

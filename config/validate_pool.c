@@ -41,7 +41,15 @@ static void check_kind(struct checking *checking)
 
     if (!pool->is_launched && !has_servers) {
         struct place place = at(checking, "command");
-        findings_error(findings, place, checking->key, "expected a 'command' or 'servers', got neither");
+        findings_error(findings, place, checking->key,
+                       pool->is_background ? "expected a 'command', got none"
+                                           : "expected a 'command' or 'servers', got neither");
+        return;
+    }
+    if (pool->is_background && !pool->is_launched) {
+        struct place place = at(checking, "servers");
+        findings_error(findings, place, checking->key,
+                       "expected a 'command', as the pool is 'kind: background'");
         return;
     }
     if (pool->is_launched && has_servers) {
@@ -224,7 +232,7 @@ void validate_pool(struct filling *filling, const struct pool_config *pool)
     check_signals(&checking);
     if (!pool->is_launched)
         return;
-    if (pool->command)
+    if (pool->command && !pool->is_background)
         check_bind(&checking);
     check_program(&checking);
 }

@@ -111,15 +111,31 @@ static void print_requests(struct buffer *page, const struct arithmetic *at, con
                  (unsigned long long)most, own);
 }
 
+static void print_after(struct buffer *page, const struct config *config, const struct pool_config *pool)
+{
+    const char *before = ", after ";
+
+    for (unsigned i = 0; i < config->pool_count; i++) {
+        if (!(pool->after >> i & 1))
+            continue;
+        buffer_print(page, "%s%s", before, config->pools[i].name);
+        before = " and ";
+    }
+    buffer_print(page, "\n");
+}
+
 void arithmetic_pool(struct buffer *page, const struct arithmetic *at, const struct pool_config *pool)
 {
     if (pool->is_launched) {
-        buffer_print(page, "  pool %s: %s\n", pool->name, pool->command[0]);
+        buffer_print(page, "  pool %s: %s%s", pool->name, pool->is_background ? "background, " : "",
+                     pool->command[0]);
+        print_after(page, at->config, pool);
         print_size(page, at, pool);
         print_memory(page, at, pool);
     } else {
         buffer_print(page, "  pool %s: %u server%s\n", pool->name, pool->server_count,
                      pool->server_count == 1 ? "" : "s");
     }
-    print_requests(page, at, pool);
+    if (!pool->is_background)
+        print_requests(page, at, pool);
 }

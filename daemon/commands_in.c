@@ -60,6 +60,9 @@ static void on_scale(void *owner, struct admin_request *request, const char *poo
     } else if (!take_range(size, &min, &max)) {
         reply(request, false, "%s: expected a count from 1 to %d, MIN-MAX or 'file', got '%s'", pool,
               WORKERS_MAX, size);
+    } else if (part->config->is_background && min != max) {
+        reply(request, false,
+              "%s: expected a count, got '%s': no requests come that tell how many are needed", pool, size);
     } else {
         unsigned before = fleet_wanted(part->fleet);
         fleet_scale(part->fleet, (unsigned)min, (unsigned)max);
@@ -80,7 +83,8 @@ static void on_drain(void *owner, struct admin_request *request, const char *wor
         !fleet_drain(part->fleet, (unsigned)number))
         reply(request, false, "no worker is named '%s'", worker);
     else
-        reply(request, true, "%s drains; another takes its place first", worker);
+        reply(request, true, "%s drains; another takes its place%s", worker,
+              fleet_is_single(part->fleet) ? " when it has ended" : " first");
     mem_free(pool);
 }
 
@@ -96,7 +100,7 @@ static void on_restart(void *owner, struct admin_request *request, const char *p
     } else {
         fleet_restart(part->fleet, surge);
         reply(request, true, "%s: its workers are replaced one by one, %s", pool,
-              surge ? "the new one first" : "the old one first");
+              surge && !fleet_is_single(part->fleet) ? "the new one first" : "the old one first");
     }
 }
 

@@ -361,9 +361,24 @@ void parts_publish(struct engine *engine)
     pages_publish(engine);
 }
 
+/* Are all up that it comes after? */
+static bool may_begin(const struct part *part)
+{
+    const struct engine *engine = part->engine;
+
+    for (unsigned i = 0; i < engine->part_count; i++)
+        if ((part->config->after >> i & 1) && !fleet_is_up(engine->parts[i]->fleet))
+            return false;
+    return true;
+}
+
 static void tick(struct part *part, uint64_t now_us)
 {
     atomic_store(&part->is_waiting_told, false);
+    if (fleet_is_held(part->fleet) && may_begin(part)) {
+        log_info("%s: those that it comes after are up: it starts", part->name);
+        fleet_begin(part->fleet);
+    }
     if (part->pool)
         observe(part, now_us);
     fleet_tick(part->fleet, now_us);

@@ -171,6 +171,21 @@ static void print_note(struct buffer *page, const char *pool, const json_t *note
     print_line(page, ": ", json_string_value(note));
 }
 
+/* "down, waits for web": it has not been started yet. */
+static void put_pool_state(char cell[CELL], const json_t *pool)
+{
+    const json_t *waits_for = json_object_get(pool, "waits_for");
+    char state[CELL], name[CELL];
+
+    put_text(state, pool, "status");
+    size_t size = str_format(cell, CELL, "%s", state);
+    for (size_t i = 0; i < json_array_size(waits_for); i++) {
+        const char *text = json_string_value(json_array_get(waits_for, i));
+        str_escape_controls(name, CELL, slice_of(text ? text : "?"));
+        size += str_format(cell + size, CELL - size, "%s%s", i == 0 ? ", waits for " : " and ", name);
+    }
+}
+
 static void print_pools(struct buffer *page, json_t *pools)
 {
     static const struct column columns[] = {{"POOL", false},  {"STATE", false}, {"READY", true},
@@ -182,7 +197,7 @@ static void print_pools(struct buffer *page, json_t *pools)
         const json_t *pool = json_object_iter_value(at);
         char(*row)[CELL] = table_row(&table);
         str_escape_controls(row[0], CELL, slice_of(json_object_iter_key(at)));
-        put_text(row[1], pool, "status");
+        put_pool_state(row[1], pool);
         put_count(row[2], pool, "ready");
         put_count(row[3], pool, "wanted");
         put_count(row[4], pool, "queued");

@@ -187,6 +187,7 @@ int endpoint_prepare(struct endpoint *endpoint, const struct pool_config *pool, 
     case BIND_PORT: error = prepare_port(endpoint, pool, number); break;
     case BIND_FD: error = prepare_listener(endpoint); break;
     case BIND_UNIX: error = prepare_path(endpoint, slot, generation, user); break;
+    case BIND_NONE: error = 0; break;
     default: error = -EINVAL; break;
     }
     return error;

@@ -26,6 +26,7 @@ enum stage {
 
 struct stopping {
     uint64_t drained_by_ms; /* workers are stopped then at the latest */
+    uint64_t ordered_by_ms; /* until then a pool waits for those that come after it */
     uint64_t killed_by_ms;  /* what is left of the workers is killed then at the latest */
     uint64_t over_by_ms;    /* the keeper ends then whatever is left */
     uint64_t engines_by_ms; /* engines that were told to end are killed then */

@@ -126,6 +126,7 @@ int seat_start(struct keeper *keeper, int slot, const struct pool_config *pool, 
     if (error < 0)
         return start_failed(keeper, seat, step, error);
     seat->kill_by_ms = 0;
+    seat->is_ending = false;
     seat->uid = user ? user->uid : geteuid();
     seat->awaits_socket = pool->bind == BIND_UNIX;
     atomic_store(&shown->port, seat->endpoint.port);

@@ -25,7 +25,8 @@ struct seat {
     struct output output;
     uid_t uid;           /* as whom its process runs */
     bool awaits_socket;  /* its unix socket has not been seen and opened to the engine */
-    uint64_t kill_by_ms; /* while drover stops: the group is killed then */
+    bool is_ending;      /* while drover stops: it was sent the stop signal */
+    uint64_t kill_by_ms; /* and the group is killed then */
 };
 
 /* Starts the worker of that pool and number in a free slot: slot's fields are written, its guard knows it. 0

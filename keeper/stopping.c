@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The end of drover, in stages: engines drain, workers are stopped, what is left is killed, engines end.
- * `timeouts.shutdown` bounds it all. Keeper's thread. */
+ * Background workers are stopped at once, and those of a pool only when all that come after it (`after`) have ended, or
+ * half of the workers' time is over. `timeouts.shutdown` bounds it all. Keeper's thread. */
 #include <signal.h>
 
 #include "base/clock.h"
@@ -39,17 +40,55 @@ static void end_engines(struct keeper *keeper, uint64_t now_ms)
     engines_tell(keeper, &news);
 }
 
+/* Pools, by their index in the configuration, that have a process. */
+static uint64_t pools_alive(const struct keeper *keeper)
+{
+    const struct config *config = keeper->config;
+    uint64_t alive = 0;
+
+    for (int i = 0; i < SLOTS_MAX; i++) {
+        const struct seat *seat = keeper->seats[i];
+        for (unsigned k = 0; seat && seat->pid > 0 && k < config->pool_count; k++)
+            if (strcmp(config->pools[k].name, seat->pool->name) == 0)
+                alive |= UINT64_C(1) << k;
+    }
+    return alive;
+}
+
+/* Those that come after it have ended, and what answers requests has no more of them. A pool that is no longer in the
+ * file waits for nobody. */
+static bool may_end(const struct keeper *keeper, const struct seat *seat, uint64_t alive, uint64_t now_ms)
+{
+    const struct config *config = keeper->config;
+    const struct pool_config *pool = config_find_pool(config, seat->pool->name);
+
+    if (!seat->pool->is_background && keeper->stage == STAGE_DRAINING)
+        return false;
+    if (!pool || now_ms >= keeper->stopping.ordered_by_ms)
+        return true;
+    for (unsigned i = 0; i < config->pool_count; i++)
+        if ((alive >> i & 1) && (config->pools[i].after_all >> (pool - config->pools) & 1))
+            return false;
+    return true;
+}
+
+static void end_worker(struct keeper *keeper, struct seat *seat, uint64_t now_ms)
+{
+    seat->is_ending = true;
+    seat->kill_by_ms = now_ms + seat->pool->stop_timeout;
+    if (seat->kill_by_ms > keeper->stopping.killed_by_ms)
+        seat->kill_by_ms = keeper->stopping.killed_by_ms;
+    seat_signal(seat, seat->pool->stop_signal);
+}
+
 static void end_workers(struct keeper *keeper, uint64_t now_ms)
 {
-    enter(keeper, STAGE_ENDING_WORKERS);
+    uint64_t alive = pools_alive(keeper);
+
     for (int i = 0; i < SLOTS_MAX; i++) {
         struct seat *seat = keeper->seats[i];
-        if (!seat || seat->pid == 0)
-            continue;
-        seat->kill_by_ms = now_ms + seat->pool->stop_timeout;
-        if (seat->kill_by_ms > keeper->stopping.killed_by_ms)
-            seat->kill_by_ms = keeper->stopping.killed_by_ms;
-        seat_signal(seat, seat->pool->stop_signal);
+        if (seat && seat->pid > 0 && !seat->is_ending && may_end(keeper, seat, alive, now_ms))
+            end_worker(keeper, seat, now_ms);
     }
 }
 
@@ -81,6 +120,7 @@ void stopping_begin(struct keeper *keeper)
         bound = NO_BOUND_MS;
     uint64_t share = bound / WORKERS_SHARE < WORKERS_MOST_MS ? bound / WORKERS_SHARE : WORKERS_MOST_MS;
     stopping->drained_by_ms = now_ms + bound - share;
+    stopping->ordered_by_ms = now_ms + bound - share / 2;
     stopping->killed_by_ms = now_ms + bound - (bound > 2 * MARGIN_MS ? MARGIN_MS : 0);
     stopping->over_by_ms = now_ms + bound + OVER_MS;
     enter(keeper, STAGE_DRAINING);
@@ -117,9 +157,12 @@ void stopping_step(struct keeper *keeper, uint64_t now_ms)
     if (keeper->stage == STAGE_RUNNING)
         return;
     if (keeper->stage == STAGE_DRAINING && (engines_are_drained(keeper) || now_ms >= stopping->drained_by_ms))
+        enter(keeper, STAGE_ENDING_WORKERS);
+    if (keeper->stage <= STAGE_ENDING_WORKERS) {
         end_workers(keeper, now_ms);
-    if (keeper->stage == STAGE_ENDING_WORKERS) {
         kill_late_workers(keeper, now_ms);
+    }
+    if (keeper->stage == STAGE_ENDING_WORKERS) {
         /* Clients may still be reading the last answers. */
         if (seats_alive(keeper) == 0 && (engines_are_drained(keeper) || now_ms >= stopping->killed_by_ms))
             end_engines(keeper, now_ms);
@@ -154,8 +197,14 @@ uint64_t stopping_next_ms(const struct keeper *keeper)
         next = earlier(next, stopping->killed_by_ms);
     if (keeper->stage == STAGE_ENDING_ENGINES)
         next = earlier(next, stopping->engines_by_ms);
-    for (int i = 0; i < SLOTS_MAX; i++)
-        if (keeper->seats[i] && keeper->seats[i]->pid > 0 && keeper->seats[i]->kill_by_ms > 0)
-            next = earlier(next, keeper->seats[i]->kill_by_ms);
+    for (int i = 0; i < SLOTS_MAX; i++) {
+        const struct seat *seat = keeper->seats[i];
+        if (!seat || seat->pid == 0)
+            continue;
+        if (seat->kill_by_ms > 0)
+            next = earlier(next, seat->kill_by_ms);
+        if (keeper->stage == STAGE_ENDING_WORKERS && !seat->is_ending)
+            next = earlier(next, stopping->ordered_by_ms);
+    }
     return next;
 }

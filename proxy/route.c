@@ -39,6 +39,8 @@ const struct route_config *route_find(const struct config *config, struct slice 
     struct slice host = authority_host(authority), path;
     char short_path[1024], *normal = short_path;
 
+    if (config->route_count == 0)
+        return NULL; /* all pools are background */
     if (takes_all(&config->routes[0]))
         return &config->routes[0];
     if (path_query.size + 1 > sizeof short_path)

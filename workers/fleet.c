@@ -224,9 +224,12 @@ static void publish(struct fleet *fleet)
 void fleet_settle(struct fleet *fleet)
 {
     remove_over(fleet);
-    if (!fleet->is_frozen) {
+    if (!fleet->is_frozen && !fleet->is_held) {
         unsigned wanted = fleet_processes(fleet), staying = count_staying(fleet);
         struct worker *added;
+        /* Of a single one the last process has ended before the next is started, whatever happened. */
+        if (fleet_is_single(fleet) && staying < fleet->count)
+            wanted = staying;
         for (; staying < wanted && room_lets_start(fleet) && (added = fleet_add_worker(fleet)); staying++)
             worker_start(added);
         while (staying > wanted && retire_one(fleet))
@@ -295,6 +298,7 @@ struct fleet *fleet_new(struct loop *loop, struct config *config, const struct p
     fleet->owner = owner;
     adopt_workers(fleet);
     affinity_settle(fleet);
+    fleet->is_held = pool->after != 0 && fleet->count == 0;
     collect_members(fleet);
     return fleet;
 }
@@ -349,6 +353,30 @@ void fleet_abandon(struct fleet *fleet)
     for (unsigned i = 0; i < fleet->count; i++)
         worker_retire(fleet->workers[i]);
     fleet_settle(fleet);
+}
+
+bool fleet_is_single(const struct fleet *fleet)
+{
+    return fleet->pool->is_background && fleet_most(fleet) == 1;
+}
+
+bool fleet_is_held(const struct fleet *fleet)
+{
+    return fleet->is_held;
+}
+
+void fleet_begin(struct fleet *fleet)
+{
+    fleet->is_held = false;
+    fleet_settle(fleet);
+}
+
+bool fleet_is_up(const struct fleet *fleet)
+{
+    for (unsigned i = 0; i < fleet->count; i++)
+        if (worker_serves(fleet->workers[i]))
+            return true;
+    return !fleet->is_held && fleet_is_resting(fleet);
 }
 
 bool fleet_is_empty(const struct fleet *fleet)

@@ -97,6 +97,14 @@ struct fleet_callbacks {
 struct fleet *fleet_new(struct loop *loop, struct config *config, const struct pool_config *pool,
                         struct slots *slots, int orders, pid_t keeper,
                         const struct fleet_callbacks *callbacks, void *owner);
+/* A background pool of one worker, a scheduler say: never are there two processes at a time, so that the old one goes
+ * first when it is replaced. */
+bool fleet_is_single(const struct fleet *fleet);
+/* A pool that comes after others (pool->after) and of which nothing runs yet starts nothing before fleet_begin. */
+bool fleet_is_held(const struct fleet *fleet);
+void fleet_begin(struct fleet *fleet);
+/* Whoever comes after it may start: it has a ready worker, or is at zero on purpose. */
+bool fleet_is_up(const struct fleet *fleet);
 void fleet_free(struct fleet **fleet); /* stops nothing: the workers are the keeper's */
 /* The pool in a newly adopted configuration; workers whose command etc. changed are replaced one by one,
  * new one ready first. When a replacement does not become ready, no other is replaced until the next

@@ -90,6 +90,7 @@ struct fleet {
     struct fleet_room room;
     struct rebalance_memory rebalance;
     bool is_frozen, is_abandoned;
+    bool is_held;        /* until those that its pool comes after are up */
     bool is_announced;   /* on_members was called for the first time */
     bool was_empty_told; /* on_members for the last time */
     bool table_full_told;
@@ -125,6 +126,7 @@ void worker_retire(struct worker *worker); /* out of the choice, drained, stoppe
 void worker_renew(
     struct worker *worker); /* the same, then another process in its slot, proven (FATE_RENEWS) */
 void worker_tick(struct worker *worker, uint64_t now_us);
+bool worker_serves(const struct worker *worker);    /* ready, and none of those that go */
 bool worker_is_member(const struct worker *worker); /* requests may go there */
 bool worker_is_over(const struct worker *worker);   /* gone, and nothing is held in its slot */
 bool worker_counts(const struct worker *worker);    /* as one of the wanted */

@@ -100,7 +100,7 @@ void fleet_observe(struct fleet *fleet, const struct fleet_load *load, uint64_t 
     struct fleet_decision decision;
     unsigned min, max;
 
-    if (!fleet_is_sized(fleet, &min, &max) || fleet->is_frozen)
+    if (!fleet_is_sized(fleet, &min, &max) || fleet->is_frozen || fleet->is_held)
         return;
     sample(fleet, load, now_us);
     if (!sizer_is_due(fleet->sizer, now_us))

@@ -8,7 +8,7 @@
 
 void replace_later(struct worker *worker)
 {
-    worker_set_fate(worker, FATE_UNTIL_REPLACED);
+    worker_set_fate(worker, fleet_is_single(worker->fleet) ? FATE_UNTIL_RENEWED : FATE_UNTIL_REPLACED);
     worker->is_replaced_asked = true;
 }
 
@@ -113,6 +113,7 @@ void fleet_restart(struct fleet *fleet, bool surge)
 {
     unsigned fresh = 0;
 
+    surge = surge && !fleet_is_single(fleet);
     for (unsigned i = 0; i < fleet->count; i++)
         fresh += mark(fleet->workers[i], surge, true);
     start_fresh(fleet, fresh);
@@ -139,7 +140,7 @@ static void spare(struct worker *worker)
 void replace_outdated(struct fleet *fleet)
 {
     unsigned outdated = 0, fresh = 0;
-    bool surge = has_room(fleet);
+    bool surge = has_room(fleet) && !fleet_is_single(fleet);
 
     fleet->failed_replacements = 0; /* what made them fail may be mended */
     fleet->replace_after_us = 0;

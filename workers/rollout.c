@@ -178,12 +178,12 @@ static struct worker *choose_to_renew(struct fleet *fleet)
         struct worker *worker = fleet->workers[i];
         if (!worker_counts(worker))
             continue;
-        if (worker->fate == FATE_UNTIL_RENEWED && (!next || !worker_is_member(worker)))
+        if (worker->fate == FATE_UNTIL_RENEWED && (!next || !worker_serves(worker)))
             next = worker;
-        if (!worker_is_member(worker))
+        if (!worker_serves(worker))
             missing = worker;
     }
-    if (!next || !missing || !worker_is_member(next))
+    if (!next || !missing || !worker_serves(next))
         return next;
     if (missing->state == WORKER_BACKOFF && atomic_load(&missing->slot->crashes) > 0)
         freeze(fleet, missing->slot->name, "ends again and again, and no other can be spared");

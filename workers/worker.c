@@ -143,7 +143,7 @@ static void want_probe(struct worker *worker, bool wanted)
 {
     struct fleet *fleet = worker->fleet;
 
-    if (worker->is_probed == wanted)
+    if (worker->is_probed == wanted || !worker->backend)
         return;
     worker->is_probed = wanted;
     fleet->callbacks.on_probe_wanted(fleet, worker->index, worker->generation, &worker->backend->address,
@@ -175,7 +175,7 @@ static void kill_process(struct worker *worker)
     worker_order(worker, ORDER_KILL);
 }
 
-/* The process is there: what belongs to it is made anew. False when nobody knows where it listens. */
+/* The process is there: what belongs to it is made anew. False when nobody knows where it listens, as it should. */
 static bool take_process(struct worker *worker, uint32_t generation, pid_t pid)
 {
     struct fleet *fleet = worker->fleet;
@@ -188,12 +188,23 @@ static bool take_process(struct worker *worker, uint32_t generation, pid_t pid)
     worker->steer = (struct steer){0};
     worker->ejections_seen = 0;
     worker->wear = (struct wear){0};
+    if (fleet->pool->is_background && atomic_load(&worker->slot->port) == 0)
+        return true; /* it listens nowhere */
     if (!endpoint_find(&address, fleet->slots, worker->index, generation, fleet->keeper)) {
         log_error("%s: no address is known for it", worker->slot->name);
         return false;
     }
     worker->backend = backend_new(fleet->slots, worker->index, &address, 1);
     return true;
+}
+
+/* Its process runs. In a background pool there is nothing to ask it: it is ready when it has lived for a while. */
+static void await_ready(struct worker *worker)
+{
+    if (worker->backend)
+        want_probe(worker, true);
+    else
+        due_in(worker, worker->fleet->pool->start_settle);
 }
 
 void worker_on_started(struct worker *worker, uint32_t generation, pid_t pid)
@@ -207,7 +218,7 @@ void worker_on_started(struct worker *worker, uint32_t generation, pid_t pid)
         worker_order(worker, ORDER_STOP);
         due_in(worker, worker->fleet->pool->stop_timeout);
     } else if (has_address) {
-        want_probe(worker, true);
+        await_ready(worker);
     } else {
         kill_process(worker);
     }
@@ -217,14 +228,14 @@ void worker_on_ready(struct worker *worker)
 {
     uint64_t now_us = clock_us();
 
-    log_info("%s: ready after %llu ms at %s (process %d)", worker->slot->name,
-             (unsigned long long)(now_us - worker->since_us) / 1000, worker->backend->authority,
-             (int)worker->pid);
+    log_info("%s: ready after %llu ms%s%s (process %d)", worker->slot->name,
+             (unsigned long long)(now_us - worker->since_us) / 1000, worker->backend ? " at " : "",
+             worker->backend ? worker->backend->authority : "", (int)worker->pid);
     worker->is_probed = false;
     fleet_boot_took(worker->fleet, (unsigned)((now_us - worker->since_us) / 1000));
     enter(worker, WORKER_HEALTHY);
-    if (worker->fleet->member_count >
-        0) /* the first ones of a pool have nobody who could carry more meanwhile */
+    /* The first ones of a pool have nobody who could carry more meanwhile. */
+    if (worker->backend && worker->fleet->member_count > 0)
         atomic_store(&worker->backend->joined_us, now_us);
 }
 
@@ -442,6 +453,13 @@ static void live(struct worker *worker, uint64_t now_us)
         worker_retire(worker);
 }
 
+static void settle(struct worker *worker)
+{
+    worker_on_ready(worker);
+    if (worker->fate == FATE_REPLACES || worker->fate == FATE_RENEWS)
+        rollout_on_ready(worker);
+}
+
 void worker_tick(struct worker *worker, uint64_t now_us)
 {
     bool is_due = worker->due_us != 0 && now_us >= worker->due_us;
@@ -450,6 +468,8 @@ void worker_tick(struct worker *worker, uint64_t now_us)
     case WORKER_STARTING:
         if (worker->fate == FATE_GOES)
             worker_retire(worker);
+        else if (is_due && worker->is_running && !worker->backend)
+            settle(worker);
         else if (is_due)
             give_up_start(worker);
         else if (worker->is_running)
@@ -495,7 +515,8 @@ static void resume(struct worker *worker, enum worker_state state, uint64_t sinc
     case WORKER_STARTING:
     case WORKER_BACKOFF:
         enter(worker, WORKER_STARTING);
-        due_in(worker, worker->fleet->pool->start_timeout);
+        due_in(worker,
+               worker->backend ? worker->fleet->pool->start_timeout : worker->fleet->pool->start_settle);
         break;
     }
 }
@@ -527,10 +548,15 @@ void worker_adopt(struct worker *worker)
                               worker->fleet->pool->start_backoff_max, random_u32()));
 }
 
+bool worker_serves(const struct worker *worker)
+{
+    return worker->state == WORKER_HEALTHY && !worker->is_unfit && worker->fate != FATE_GOES &&
+           (worker->backend || worker->fleet->pool->is_background);
+}
+
 bool worker_is_member(const struct worker *worker)
 {
-    return worker->state == WORKER_HEALTHY && worker->backend && !worker->is_unfit &&
-           worker->fate != FATE_GOES;
+    return worker_serves(worker) && worker->backend;
 }
 
 bool worker_is_over(const struct worker *worker)

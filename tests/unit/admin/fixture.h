@@ -24,7 +24,7 @@
 
 struct fleet {
     unsigned wanted;
-    bool is_overridden, is_resting;
+    bool is_overridden, is_resting, is_held, is_up;
     const char *memory_note;
     unsigned decision_count;
     struct fleet_decision decisions[3];
@@ -55,6 +55,14 @@ bool fleet_memory_note(const struct fleet *fleet, char *into, size_t size)
     if (fleet->memory_note)
         str_format(into, size, "%s", fleet->memory_note);
     return fleet->memory_note != NULL;
+}
+bool fleet_is_held(const struct fleet *fleet)
+{
+    return fleet->is_held;
+}
+bool fleet_is_up(const struct fleet *fleet)
+{
+    return fleet->is_up;
 }
 const char *fleet_name(const struct fleet *fleet)
 {

@@ -28,7 +28,11 @@ START_TEST(what_is_printed_loads_as_the_same)
         "  b: {servers: ['x:1 weight=5', '[::1]:3', unix:/a/b], balance: hash, key: header:X, buffering: "
         "{mode: on, response_max: 1k}, affinity: {cookie: w, same_site: none}}\n",
         POOL("tunnels: {rebalance: 2.5%}"),
-        "pools: {a: {command: sh --fd 3, concurrency: 8}, off: {command: sh $PORT, user: root}}\n"};
+        "pools: {a: {command: sh --fd 3, concurrency: 8}, off: {command: sh $PORT, user: root}}\n",
+        "pools: {jobs: {kind: background, command: sh x, workers: 3, after: [clock, cake], start: {settle: "
+        "0}}, clock: {kind: "
+        "background, command: sh}, cake: {kind: background, command: sh, after: clock}}\n",
+        "listen: []\npools: {web: {command: sh $PORT}, jobs: {kind: background, command: sh, after: web}}\n"};
 
     quiet_environment();
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -39,6 +43,8 @@ START_TEST(what_is_printed_loads_as_the_same)
         ck_assert_str_eq(text, text_again);
         for (unsigned j = 0; j < config->pool_count; j++)
             ck_assert(config_same_worker(&config->pools[j], &again->pools[j]));
+        ck_assert_uint_eq(config->listen_count, again->listen_count);
+        ck_assert_uint_eq(config->route_count, again->route_count);
         config_unref(&config);
         config_unref(&again);
         mem_free(text);
@@ -63,7 +69,8 @@ START_TEST(every_option_is_shown_as_it_was_decided)
         "  response: 1m\n  stall: 1m\n  tunnel: 1h\n  drain: 30s\n  drain_tunnel: 5m\n  shutdown: 25s\n"
         "limits:\n  header: 32k\n  headers: 100\n  body: 10m\n  connections: 16384\n  connections_per_ip: 0\n"
         "routes:\n  - path: /\n    pool: web\n"
-        "pools:\n  web:\n    servers: [\"api:80 weight=1\"]\n    protocol: h1\n    concurrency: 0\n"
+        "pools:\n  web:\n    kind: proxied\n    servers: [\"api:80 weight=1\"]\n    protocol: h1\n    "
+        "concurrency: 0\n"
         "    queue:\n      length: 1024\n      timeout: 10s\n      target: 250ms\n"
         "    target:\n      concurrency: 10\n      tunnels: 100\n    balance: least_conn\n    affinity: off\n"
         "    max_fails: 3\n    fail_timeout: 10s\n    slow_start: 0s\n    retries: 2\n"

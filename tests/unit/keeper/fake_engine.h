@@ -134,6 +134,8 @@ static void fake_obey(const char *words)
         order.kind = ORDER_SHUTDOWN;
     } else if (strcmp(words, "keep busy") == 0) {
         fake.drains = false;
+    } else if (strcmp(words, "drained") == 0) {
+        order.kind = ORDER_DRAINED;
     } else if (strcmp(words, "crash") == 0) {
         raise(SIGKILL);
     } else if (strcmp(words, "hang") == 0) {

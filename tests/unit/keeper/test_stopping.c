@@ -182,6 +182,63 @@ START_TEST(what_left_its_group_ends_too)
 }
 END_TEST
 
+#define ORDERED                                                                                              \
+    "pools:\n  clock: {kind: background, command: sleep 1000}\n"                                             \
+    "  web: {command: sleep 1000, bind: port, after: clock}\n"                                               \
+    "  jobs: {kind: background, command: [sh, -c, %s], after: web, stop: {timeout: 60s}}\n"
+
+static struct bench *with_three(const char *timeouts, const char *jobs)
+{
+    char pools[512];
+    int slot;
+
+    (void)snprintf(pools, sizeof pools, ORDERED, jobs);
+    struct bench *bench = bench_new(timeouts, pools);
+    bench_start(bench);
+    expect_engine(bench);
+    start_worker(bench, "jobs", 1, &slot);
+    start_worker(bench, "web", 1, &slot);
+    start_worker(bench, "clock", 1, &slot);
+    return bench;
+}
+
+START_TEST(pools_end_before_those_that_they_come_after)
+{
+    struct bench *bench = with_three("timeouts: {shutdown: 60s}", "'sleep 1000'");
+
+    tell(bench, "keep busy");
+    expect(bench, "did keep busy", NULL);
+    ck_assert_int_eq(kill(bench->keeper, SIGTERM), 0);
+    expect(bench, "stop", NULL);
+    expect(bench, "exited 0 1 15", NULL); /* jobs: nobody's requests are waited for */
+    tell(bench, "places");
+    expect(bench, "places", NULL); /* web goes on, as the engine has not drained */
+    tell(bench, "drained");
+    expect(bench, "did drained", NULL);
+    expect(bench, "exited 1 1 15", NULL); /* web */
+    expect(bench, "exited 2 1 15", NULL); /* clock */
+    ck_assert_int_eq(bench_wait(bench, NULL), 0);
+    bench_free(bench);
+}
+END_TEST
+
+START_TEST(one_that_does_not_end_holds_up_the_others_for_half_of_their_time_only)
+{
+    struct bench *bench =
+        with_three("timeouts: {shutdown: 4s}", "'trap \"\" TERM; while :; do sleep 1; done'");
+    uint64_t before_ms = clock_ms();
+
+    poll(NULL, 0, 200); /* for the trap */
+    ck_assert_int_eq(kill(bench->keeper, SIGTERM), 0);
+    expect(bench, "stop", NULL);
+    expect(bench, "exited 1 1 15", NULL); /* web, with time to end by itself */
+    ck_assert_uint_ge(clock_ms() - before_ms, 3300);
+    ck_assert_int_eq(bench_wait(bench, NULL), 0);
+    ck_assert_uint_lt(clock_ms() - before_ms, 6000);
+    bench_free(bench);
+}
+END_TEST
+
 START_TEST(a_storm_of_signals_ends_in_order)
 {
     static const int storm[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD, SIGWINCH, SIGPIPE};
@@ -205,4 +262,6 @@ UNIT_MAIN("keeper/stopping", a_worker_that_ignores_term_is_killed_after_its_stop
           a_second_signal_ends_it_now_and_is_a_failure_when_something_was_cut,
           a_second_signal_when_nothing_was_served_any_more_is_no_failure, nothing_is_accepted_while_it_stops,
           the_control_socket_can_ask_for_the_end, an_engine_that_dies_while_it_drains_is_not_replaced,
-          what_left_its_group_ends_too, a_storm_of_signals_ends_in_order)
+          what_left_its_group_ends_too, pools_end_before_those_that_they_come_after,
+          one_that_does_not_end_holds_up_the_others_for_half_of_their_time_only,
+          a_storm_of_signals_ends_in_order)
