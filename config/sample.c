@@ -36,6 +36,15 @@ static const char launched[] =
     "    # probe: {path: /healthz, interval: 5s}\n"
     "    # stop: {signal: TERM, timeout: 30s}\n";
 
+static const char background[] =
+    "\n"
+    "  # What works beside it and answers no requests: a queue's consumer, a scheduler.\n"
+    "  # jobs:\n"
+    "  #   kind: background\n"
+    "  #   command: celery -A tasks worker\n"
+    "  #   workers: 1              # of one there are never two processes at a time\n"
+    "  #   after: [web]            # started when web is up, ended before it\n";
+
 static const char nothing_found[] =
     "    # What the workers run. $PORT, $SOCKET and $WORKER are filled in for each of them:\n"
     "    # command: uvicorn main:app --uds $SOCKET\n"
@@ -112,6 +121,7 @@ char *config_sample(const char *directory)
         append_command(&into, directory, &app);
         buffer_print(&into, "%s", launched);
     }
+    buffer_print(&into, "%s", background);
     char *text = slice_dup(buffer_slice(&into));
     mem_free(found);
     app_fini(&app);

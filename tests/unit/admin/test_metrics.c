@@ -157,6 +157,23 @@ START_TEST(what_came_by_statsd_is_told_where_it_is_on)
 }
 END_TEST
 
+START_TEST(background_pools_have_no_lines_about_requests)
+{
+    open_page();
+    drover.pool_configs[0].is_background = true;
+    scrape(METRICS_TEXT);
+    SAYS("drover_pool_workers_wanted{pool=\"web\"} 3");
+    SAYS("drover_pool_worker_crashes_total{pool=\"web\"} 0");
+    SAYS("drover_worker_up{pool=\"web\",worker=\"web.1\"} 1");
+    SAYS("drover_worker_memory_bytes{pool=\"web\",worker=\"web.1\"} 52428800");
+    SAYS("drover_worker_requests_total{pool=\"legacy\",worker=\"legacy.1\"} 0");
+    ck_assert_ptr_null(strstr(page, "requests_total{pool=\"web\""));
+    ck_assert_ptr_null(strstr(page, "in_flight{pool=\"web\""));
+    ck_assert_ptr_null(strstr(page, "queued{pool=\"web\""));
+    close_page();
+}
+END_TEST
+
 START_TEST(drover_itself_and_its_process_are_told)
 {
     open_page();
@@ -181,4 +198,4 @@ END_TEST
 UNIT_MAIN("admin/metrics", every_counter_of_the_loops_is_there_summed, refusals_have_a_word_each,
           request_times_add_up_over_the_loops, pools_say_what_they_want_and_have,
           workers_and_servers_have_their_own_lines, what_came_by_statsd_is_told_where_it_is_on,
-          drover_itself_and_its_process_are_told)
+          drover_itself_and_its_process_are_told, background_pools_have_no_lines_about_requests)

@@ -346,6 +346,44 @@ START_TEST(ready_means_open_not_stopping_and_one_pool_that_serves)
 }
 END_TEST
 
+START_TEST(a_background_pool_is_healthy_without_an_address_and_answers_nothing)
+{
+    drover_init();
+    drover.pool_configs[0].is_background = true;
+    drover.server_is_fit[0] = drover.server_is_fit[1] = false;
+    for (unsigned i = 1; i <= WORKERS; i++)
+        lose_worker(i, WORKER_HEALTHY); /* no backend */
+    json_t *tree = health();
+    ck_assert_str_eq(text_at(tree, "pools/web/status"), "healthy");
+    ck_assert_str_eq(text_at(tree, "pools/web/kind"), "background");
+    ck_assert_ptr_null(at(tree, "pools/web/queued"));
+    ck_assert_str_eq(text_at(tree, "pools/web/workers/0/status"), "healthy");
+    json_decref(tree);
+    expect_ready(503, "no pool has a healthy worker"); /* of those that answer */
+    drover.pool_configs[1].is_background = true;
+    expect_ready(200, "ready");
+    drover_fini();
+}
+END_TEST
+
+START_TEST(one_that_finishes_before_the_next_is_degraded_and_one_that_waits_tells_for_whom)
+{
+    drover_init();
+    drover.pool_configs[0].is_background = true;
+    for (unsigned i = 1; i <= WORKERS; i++)
+        lose_worker(i, WORKER_BACKOFF);
+    ck_assert_str_eq(status_at("pools/web/status"), "down");
+    lose_worker(2, WORKER_STOPPING);
+    ck_assert_str_eq(status_at("pools/web/status"), "degraded");
+    drover.fleet.is_held = true;
+    drover.pool_configs[0].after = 1; /* itself: the only fleet there is here */
+    ck_assert_str_eq(status_at("pools/web/waits_for/0"), "web");
+    drover.fleet.is_up = true;
+    ck_assert_str_eq(status_at("pools/web/waits_for/0"), "(none)");
+    drover_fini();
+}
+END_TEST
+
 START_TEST(live_is_always_good)
 {
     drover_init();
@@ -464,4 +502,6 @@ UNIT_MAIN("admin/report", the_status_names_a_kill_for_memory_and_what_memory_hol
           output_that_is_no_text_is_shown_as_well_as_can_be, an_output_size_that_cannot_be_is_no_harm,
           there_is_no_page_for_a_worker_that_is_not_there,
           ready_means_open_not_stopping_and_one_pool_that_serves, live_is_always_good,
+          a_background_pool_is_healthy_without_an_address_and_answers_nothing,
+          one_that_finishes_before_the_next_is_degraded_and_one_that_waits_tells_for_whom,
           the_status_adds_counters_of_all_loops_and_places, the_status_tells_why_a_worker_does_not_run)

@@ -44,6 +44,18 @@ START_TEST(columns_are_as_wide_as_their_widest_cell)
 }
 END_TEST
 
+START_TEST(a_pool_that_waits_for_others_says_so)
+{
+    char *text = table_of(
+        "{\"pools\": {\"jobs\": {\"status\": \"down\", \"wanted\": 1, \"ready\": 0, \"waits_for\": [\"web\", "
+        "\"a\\u001b[2J\"], \"workers\": []}}}");
+
+    ck_assert_ptr_nonnull(
+        strstr(text, "jobs  down, waits for web and a\\x1b[2J      0       1       -  file\n"));
+    mem_free(text);
+}
+END_TEST
+
 START_TEST(the_last_words_of_a_failing_worker_stand_below)
 {
     char *text = table_of(
