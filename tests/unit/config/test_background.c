@@ -17,8 +17,8 @@ static void must_say_all(const char *const rows[][2], size_t count)
 START_TEST(a_background_pool_has_a_command_a_count_and_no_address)
 {
     quiet_environment();
-    struct config *config =
-        load(JOBS("workers: 3, environment: {A: b}, stop: {timeout: 5m}, start: {backoff: 1s}"));
+    struct config *config = load(JOBS("workers: 3, environment: {A: b}, stop: {timeout: 5m}, start: "
+                                      "{backoff: 1s}, recycle: {age: 1h}, memory: {worker: 1g}"));
     const struct pool_config *jobs = &config->pools[1];
 
     ck_assert(jobs->is_background && !config->pools[0].is_background);
@@ -43,6 +43,7 @@ START_TEST(what_is_about_requests_is_refused_there)
         {JOBS("concurrency: 4, buffering: on, retries: 1"),
          "t.yaml:1:73: pools.jobs.concurrency" ONLY_PROXIED "t.yaml:1:89: pools.jobs.buffering" ONLY_PROXIED
          "t.yaml:1:104: pools.jobs.retries" ONLY_PROXIED},
+        {JOBS("recycle: {requests: 9}"), "t.yaml:1:83: pools.jobs.recycle.requests" ONLY_PROXIED},
         {JOBS("bind: unix, port: 9000"),
          "t.yaml:1:73: pools.jobs.bind" ONLY_PROXIED "t.yaml:1:85: pools.jobs.port" ONLY_PROXIED},
         {JOBS("start: {timeout: 3s}"), "t.yaml:1:81: pools.jobs.start.timeout" ONLY_PROXIED},

@@ -152,6 +152,17 @@ START_TEST(a_single_one_is_replaced_when_it_has_ended_for_a_drain)
 }
 END_TEST
 
+START_TEST(a_single_one_is_replaced_when_it_has_ended_for_its_age)
+{
+    make_single();
+    world.file.pool.recycle_age = 25000;
+    pass(10 * S);
+    ends_as_told(1);
+    obey();
+    ck_assert_uint_eq(alive(), 1);
+}
+END_TEST
+
 START_TEST(a_single_one_that_starts_is_awaited_too)
 {
     make_fleet(1);
@@ -249,6 +260,7 @@ int main(void)
                a_single_one_is_replaced_when_it_has_ended_for_a_restart,
                a_single_one_is_replaced_when_it_has_ended_for_another_command,
                a_single_one_is_replaced_when_it_has_ended_for_a_drain,
+               a_single_one_is_replaced_when_it_has_ended_for_its_age,
                a_single_one_that_starts_is_awaited_too, of_several_the_new_one_comes_first,
                whoever_comes_after_others_starts_when_it_is_let,
                the_next_engine_waits_for_nobody_when_it_runs,
