@@ -136,7 +136,7 @@ START_TEST(sizes_have_one_digit_behind_the_point)
 END_TEST
 
 UNIT_MAIN("daemon/status_table", columns_are_as_wide_as_their_widest_cell,
-          the_last_words_of_a_failing_worker_stand_below,
+          a_pool_that_waits_for_others_says_so, the_last_words_of_a_failing_worker_stand_below,
           what_memory_keeps_a_pool_from_stands_below_the_pools, a_worker_cannot_drive_the_terminal,
           what_is_missing_or_of_another_kind_shows_as_a_dash, durations_have_two_units,
           sizes_have_one_digit_behind_the_point)
