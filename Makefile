@@ -6,14 +6,16 @@
 #   make unit scenario    the tests of one VARIANT
 #   make check            formatting, layers, compilers' and cppcheck's word, manual, longest files and functions
 #   make format           rewrites the sources in the house's format
-#   make fuzz             each fuzzer for FUZZ_SECONDS
+#   make fuzz             each fuzzer for SECONDS
 #   make bench            side by side with nginx and HAProxy
 #   make sizing           replays demand curves against sizing rules; SIZING="--boot 8 my.csv" for others
 #   make install          DESTDIR and PREFIX as usual
 VARIANT      ?= release
 BUILD        := build/$(VARIANT)
 PREFIX       ?= /usr/local
-FUZZ_SECONDS ?= 30
+SECONDS      ?= 30
+FUZZ_SECONDS ?= $(SECONDS)
+LLHTTP       ?= /usr/share
 SIZING       ?=
 FOLDERS      := base config http balancer health keeper workers proxy admin daemon
 
@@ -80,6 +82,17 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libdrover.a
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libdrover.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libdrover.a $(LDFLAGS) $(LDLIBS)
+
+# node's parser (Debian's package node-llhttp), which one fuzzer compares ours with.
+LLHTTP_OBJECTS := $(patsubst %,$(BUILD)/llhttp/%.o,llhttp http api)
+
+$(BUILD)/llhttp/%.o: $(LLHTTP)/llhttp/%.c
+	@mkdir -p $(@D)
+	$(CC) -I$(LLHTTP)/include/llhttp -DLLHTTP_STRICT_MODE=1 $(filter-out $(WARNINGS),$(CFLAGS)) -c -o $@ $<
+
+$(BUILD)/tests/fuzz/fuzz_llhttp: CPPFLAGS += -isystem $(LLHTTP)/include
+$(BUILD)/tests/fuzz/fuzz_llhttp: LDLIBS += $(LLHTTP_OBJECTS)
+$(BUILD)/tests/fuzz/fuzz_llhttp: $(LLHTTP_OBJECTS)
 
 unit-tests: $(TESTS)
 
