@@ -86,8 +86,16 @@ void buffer_settle(struct buffer *buffer)
 
     if (size == 0)
         buffer_release(buffer);
-    else if (buffer->capacity > 4096 && size <= buffer->capacity / FEW)
+    else if (buffer->capacity > 1024 && size <= buffer->capacity / FEW)
         move_to(buffer, size);
+}
+
+void buffer_fit(struct buffer *buffer)
+{
+    if (buffer_size(buffer) == 0)
+        buffer_release(buffer);
+    else if (buffer_size(buffer) <= buffer->capacity / 2)
+        move_to(buffer, buffer_size(buffer));
 }
 
 void buffer_release(struct buffer *buffer)

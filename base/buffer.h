@@ -42,6 +42,8 @@ void buffer_print(struct buffer *buffer, const char *format, ...) __attribute__(
 /* At the end of a callback: few bytes in a large block move to a small one; an empty buffer gives its block
  * back. */
 void buffer_settle(struct buffer *buffer);
+/* It will stay as it is for long: to the smallest block that holds it. */
+void buffer_fit(struct buffer *buffer);
 void buffer_release(struct buffer *buffer); /* drops everything */
 
 #endif

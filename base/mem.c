@@ -66,11 +66,12 @@ char *mem_print(const char *format, ...)
     return or_die(size < 0 ? NULL : text);
 }
 
-/* The sizes of blocks and how many of each a thread keeps: at most 2 MiB a class. */
+/* The sizes of blocks and how many of each a thread keeps: at most 1 MiB a class. */
 static const struct {
     uint32_t capacity;
     unsigned most;
-} classes[] = {{4 << 10, 512}, {16 << 10, 128}, {64 << 10, 32}, {256 << 10, 8}};
+} classes[] = {{1 << 10, 1024}, {2 << 10, 512}, {4 << 10, 256}, {8 << 10, 128},
+               {16 << 10, 64},  {64 << 10, 16}, {256 << 10, 4}};
 
 #define CLASSES (sizeof classes / sizeof classes[0])
 
@@ -78,6 +79,15 @@ static _Thread_local struct {
     void *newest; /* the first word of a kept block points to the next */
     unsigned count;
 } kept[CLASSES];
+
+#define AMPLE ((size_t)4 << 20) /* lent out in blocks above BLOCK_MODEST */
+
+static _Thread_local size_t lent;
+
+bool blocks_are_scarce(void)
+{
+    return lent > AMPLE;
+}
 
 static unsigned class_for(size_t room)
 {
@@ -93,11 +103,11 @@ void *block_take(size_t room, uint32_t *capacity)
     unsigned kind = class_for(room);
 
     CHECK(room <= UINT32_MAX);
-    if (kind == CLASSES) {
-        *capacity = (uint32_t)room;
+    *capacity = kind == CLASSES ? (uint32_t)room : classes[kind].capacity;
+    if (*capacity > BLOCK_MODEST)
+        lent += *capacity;
+    if (kind == CLASSES)
         return mem_alloc(room);
-    }
-    *capacity = classes[kind].capacity;
     void *block = kept[kind].newest;
     if (!block)
         return mem_alloc(classes[kind].capacity);
@@ -112,8 +122,10 @@ void block_give(void *block, uint32_t capacity)
 
     if (!block)
         return;
+    if (capacity > BLOCK_MODEST)
+        lent -= capacity;
     if (!KEEPS_MEMORY || kind == CLASSES || classes[kind].capacity != capacity ||
-        kept[kind].count == classes[kind].most) {
+        kept[kind].count == classes[kind].most || (capacity > BLOCK_MODEST && blocks_are_scarce())) {
         free(block);
         return;
     }

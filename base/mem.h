@@ -4,6 +4,7 @@
 #ifndef DROVER_BASE_MEM_H
 #define DROVER_BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,11 +15,15 @@ char *mem_dup(const char *text);                                                
 void mem_free(void *memory);                                                    /* NULL is fine */
 char *mem_print(const char *format, ...) __attribute__((format(printf, 1, 2))); /* caller frees */
 
-/* Blocks for buffers: sizes are rounded up to a class (4, 16, 64, 256 KiB, else exact). Given-back blocks
+/* Blocks for buffers: sizes are rounded up to a class (1, 2, 4, 8, 16, 64, 256 KiB, else exact). Given-back blocks
  * are kept per thread, newest first (still in cache), up to a bound per class. A block is given back on the
  * thread that took it. */
 void *block_take(size_t room, uint32_t *capacity);
 void block_give(void *block, uint32_t capacity);
+/* So much is held in blocks above BLOCK_MODEST that it must be a crowd of peers who do not keep pace: whoever
+ * could hold more for the sake of speed should now hold no more than that. Of this thread. */
+#define BLOCK_MODEST ((size_t)8 << 10)
+bool blocks_are_scarce(void);
 void blocks_fini(void); /* frees what this thread keeps; at the end of the thread */
 
 /* Objects of one size, allocated many at a time and reused newest first. One thread only. */

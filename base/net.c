@@ -47,6 +47,10 @@ static int clear_path(const struct address *address)
     return unlink(address->local.sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
+/* The system lets a socket hold megabytes that its peer does not take: of some hundred such peers, all the memory
+ * that it has for TCP. What is on its way is not bounded by this, so that it slows nobody. */
+#define UNSENT_MOST (256 * 1024)
+
 int net_listen(const struct address *address, int flags, int backlog)
 {
     int error = address_is_unix(address) ? clear_path(address) : 0;
@@ -57,6 +61,7 @@ int net_listen(const struct address *address, int flags, int backlog)
         return -errno;
     if (is_tcp(address)) {
         set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MOST);
         if (flags & NET_REUSEADDR)
             set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
         if (flags & NET_REUSEPORT)

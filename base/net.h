@@ -21,7 +21,8 @@ enum net_listen_flags {
 
 /* A bound (and, unless NET_BIND_ONLY, listening) socket, or -errno. A unix path that nobody listens on is
  * unlinked first; one that is alive, or is no socket, gives -EADDRINUSE. [::] is IPv6 only, so that it
- * stands beside 0.0.0.0. TCP_NODELAY is inherited by what it accepts. */
+ * stands beside 0.0.0.0. TCP_NODELAY and a bound on what waits in the kernel to be sent
+ * are inherited by what it accepts. */
 int net_listen(const struct address *address, int flags, int backlog);
 /* A UDP socket bound there, with room for so many bytes that wait (the system may give less), or -errno. net_read takes
  * one datagram: 0 is an empty one. */

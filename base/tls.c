@@ -31,6 +31,7 @@ struct tls_stream {
     bool is_broken;    /* nothing more can be said */
     bool has_said_end; /* close_notify */
     bool is_client;
+    bool writes_small;    /* records, for the sake of memory */
     bool is_half_written; /* a record is sealed that the socket has not taken */
     uint64_t wrote_us;
     const char *problem;
@@ -342,6 +343,17 @@ ssize_t tls_read(struct tls_stream *stream, void *into, size_t room)
     return -ECONNRESET;
 }
 
+/* A record that the socket does not take stays in a buffer as large as the largest: of a crowd's, each is small. */
+static void fit_record(struct tls_stream *stream)
+{
+    bool is_small = blocks_are_scarce();
+
+    if (is_small == stream->writes_small)
+        return;
+    stream->writes_small = is_small;
+    (void)SSL_set_max_send_fragment(stream->ssl, is_small ? RECORD_FIRST : RECORD_MAX);
+}
+
 ssize_t tls_write(struct tls_stream *stream, const void *bytes, size_t size)
 {
     size_t wrote = 0, total = 0;
@@ -350,6 +362,8 @@ ssize_t tls_write(struct tls_stream *stream, const void *bytes, size_t size)
 
     if (!opens(stream, &answer))
         return answer;
+    if (!stream->is_half_written)
+        fit_record(stream);
     while (total < size) {
         bool is_first = size > RECORD_MAX && now_us - stream->wrote_us > PAUSE_US && !stream->is_half_written;
         ERR_clear_error();

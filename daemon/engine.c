@@ -21,6 +21,8 @@
 #define TICK_MS       200
 #define SPOOL_THREADS 2
 #define LARGE_BLOCK   (64 * 1024)
+#define TRIM_SECONDS  10
+#define TRIM_BYTES    (8 * 1024 * 1024) /* free and not given back */
 
 /* --- loops --- */
 
@@ -187,6 +189,14 @@ static void on_tick(void *argument)
     commands_tick(argument);
 }
 
+/* What a crowd of slow clients needed goes back to the system once it has gone: the allocator alone gives back only
+ * what lies at its end. */
+static void give_memory_back(struct engine *engine)
+{
+    if (++engine->seconds % TRIM_SECONDS == 0 && mallinfo2().fordblks > TRIM_BYTES)
+        (void)malloc_trim(TRIM_BYTES / 4);
+}
+
 static void on_second(void *argument)
 {
     struct engine *engine = argument;
@@ -194,6 +204,7 @@ static void on_second(void *argument)
     for (unsigned i = 0; i < engine->part_count; i++)
         pool_tick(engine->parts[i]->pool, clock_us());
     pages_publish(engine);
+    give_memory_back(engine);
 }
 
 static void begin_serving(struct engine *engine)

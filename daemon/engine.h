@@ -76,6 +76,7 @@ struct engine {
     char *statsd_packet; /* STATSD_PACKET_MAX; NULL when off */
     uint64_t statsd_told_us;
     struct ticker beat, tick, second;
+    unsigned seconds; /* of `second` */
     struct task publish;
     unsigned still_draining;
     bool is_stopping;

@@ -111,7 +111,6 @@ void client_close(struct client *client)
     if (client->tunnel)
         tunnel_client_closed(client->tunnel);
     deadline_stop(&client->deadline);
-    proxy->blocked_count -= client->blocked;
     watch_close(&client->watch);
     net_close(&client->fd);
     buffer_release(&client->in);

@@ -202,7 +202,7 @@ static void read_body(struct client *client)
             task_soon(&client->task, client->proxy->loop);
             return;
         }
-        if (!fill(client, READ_BODY_ROOM)) {
+        if (!fill(client, body_room(READ_BODY_ROOM))) {
             if (client->at_end)
                 body_ended_early(client);
             return;
@@ -219,7 +219,7 @@ static void read_body(struct client *client)
 static void look_for_end(struct client *client)
 {
     while (client->state == CLIENT_EXCHANGE && client->readable && !client->at_end &&
-           buffer_size(&client->in) < PIPELINE_MAX) {
+           buffer_size(&client->in) < (blocks_are_scarce() ? BLOCK_MODEST / 2 : PIPELINE_MAX)) {
         if (!fill(client, 4096) && !client->at_end)
             break;
     }

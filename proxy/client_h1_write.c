@@ -57,7 +57,6 @@ static void blocked(struct client *client)
     if (client->blocked)
         return;
     client->blocked = true;
-    client->proxy->blocked_count++;
     watch_writes(&client->watch);
     client_watch(client);
     made_progress(client);
@@ -68,7 +67,6 @@ static void unblocked(struct client *client)
     if (!client->blocked)
         return;
     client->blocked = false;
-    client->proxy->blocked_count--;
     deadline_stop(&client->deadline);
     if (client->state == CLIENT_EXCHANGE && !client->body_is_done)
         deadline_start(&client->deadline, client->proxy->loop,
@@ -114,7 +112,7 @@ void client_h1_write(struct client *client)
         return;
     if (client->response_is_whole && buffer_size(&client->out) == 0)
         delivered(client);
-    else if (client->stream.exchange && buffer_size(&client->out) < WATER_LOW && before)
+    else if (client->stream.exchange && buffer_size(&client->out) < water_low() && before)
         exchange_client_drained(client->stream.exchange);
 }
 

@@ -138,7 +138,7 @@ static bool may_be_sent_twice(const struct exchange *exchange)
 {
     return method_is_idempotent(exchange->method) && exchange->body_is_held &&
            (exchange->body_is_whole ||
-            (exchange->framing == FRAMING_LENGTH && exchange->content_length <= WATER_HIGH));
+            (exchange->framing == FRAMING_LENGTH && exchange->content_length <= held_most()));
 }
 
 static bool may_use_idle_link(const struct exchange *exchange, const struct backend *backend)

@@ -98,14 +98,14 @@ bool exchange_wants_body(const struct exchange *exchange)
 {
     if (exchange->collects && exchange->state == EXCHANGE_COLLECTING)
         return !exchange->spool || !spool_is_congested(exchange->spool);
-    return unsent_body(exchange) < WATER_HIGH;
+    return unsent_body(exchange) < water_high();
 }
 
 static bool collect(struct exchange *exchange, struct slice data)
 {
     int error;
 
-    if (!exchange->spool && buffer_size(&exchange->body) + data.size <= WATER_HIGH) {
+    if (!exchange->spool && buffer_size(&exchange->body) + data.size <= held_most()) {
         buffer_append(&exchange->body, data.at, data.size);
         return true;
     }
@@ -123,7 +123,7 @@ static bool collect(struct exchange *exchange, struct slice data)
 /* What goes on being held for another try has its bound; beyond it, what was sent is dropped. */
 static void bound_held_body(struct exchange *exchange, size_t more)
 {
-    if (!exchange->body_is_held || !exchange->wrote || buffer_size(&exchange->body) + more <= WATER_HIGH)
+    if (!exchange->body_is_held || !exchange->wrote || buffer_size(&exchange->body) + more <= held_most())
         return;
     exchange->body_is_held = false;
     buffer_consume(&exchange->body, exchange->body_at);
@@ -166,7 +166,7 @@ bool exchange_body(struct exchange *exchange, struct slice data)
     }
     if (exchange->link_stream && has_unsent(exchange))
         link_stream_send(exchange->link_stream);
-    return exchange->state != EXCHANGE_DONE && unsent_body(exchange) < WATER_HIGH;
+    return exchange->state != EXCHANGE_DONE && unsent_body(exchange) < water_high();
 }
 
 void exchange_body_end(struct exchange *exchange, struct slice trailers)

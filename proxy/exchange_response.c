@@ -15,7 +15,7 @@ void exchange_on_interim(struct exchange *exchange, const struct head *head)
 
     if (exchange->minor == 0 || (is_continue && !exchange->expects_continue))
         return; /* RFC 9110 section 15.2: none to a 1.0 client; a 100 that only our own way of asking caused */
-    if (exchange->stream->ops->unsent(exchange->stream) >= WATER_HIGH)
+    if (exchange->stream->ops->unsent(exchange->stream) >= held_most())
         return; /* more of them than the client reads */
     exchange->status = head->status;
     exchange->stream->ops->interim(exchange->stream, head);
@@ -126,12 +126,16 @@ bool exchange_on_data(struct exchange *exchange, struct slice data)
     ops->data(exchange->stream, data);
     if (exchange->state == EXCHANGE_DONE)
         return false;
-    if (ops->unsent(exchange->stream) < WATER_HIGH)
+    if (ops->unsent(exchange->stream) < water_high())
         return true;
     ops->flush(exchange->stream);
     if (exchange->state == EXCHANGE_DONE)
         return false;
-    return ops->unsent(exchange->stream) < WATER_HIGH || (exchange->is_buffered && open_spool(exchange));
+    if (ops->unsent(exchange->stream) < water_high())
+        return true;
+    if (blocks_are_scarce())
+        buffer_fit(&exchange->head); /* it stays for as long as this client takes */
+    return exchange->is_buffered && open_spool(exchange);
 }
 
 static void end_response(struct exchange *exchange, struct slice trailers)
@@ -145,11 +149,12 @@ void exchange_pump(struct exchange *exchange)
     const struct client_ops *ops = exchange->stream->ops;
     struct spool *spool = exchange->response_spool;
 
-    while (ops->unsent(exchange->stream) < WATER_HIGH) {
+    while (ops->unsent(exchange->stream) < water_high()) {
         struct slice ready = spool_peek(spool);
         if (ready.size == 0)
             break;
-        ready.size = ready.size < READ_BODY_ROOM ? ready.size : READ_BODY_ROOM;
+        size_t piece = body_room(READ_BODY_ROOM);
+        ready.size = ready.size < piece ? ready.size : piece;
         ops->data(exchange->stream, ready);
         if (exchange->state == EXCHANGE_DONE)
             return;

@@ -171,7 +171,7 @@ static size_t room_for(const struct link *link)
 {
     if (!link->stream.head_is_done)
         return READ_HEAD_ROOM;
-    return link->reads_large && link->proxy->blocked_count < SLOW_CLIENTS ? READ_LARGE_ROOM : READ_BODY_ROOM;
+    return body_room(link->reads_large ? READ_LARGE_ROOM : READ_BODY_ROOM);
 }
 
 /* Reads until there is nothing, or it is another's turn, or the client is slow. */

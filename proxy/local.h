@@ -16,8 +16,6 @@
 #define READ_BODY_ROOM (64 * 1024) /* one read while a body is relayed */
 #define READ_LARGE_ROOM                                                                                      \
     (256 * 1024) /* the same from a worker that fills READ_BODY_ROOM, while clients keep pace */
-#define SLOW_CLIENTS                                                                                         \
-    64 /* this many that do not: nothing is read in large pieces, which would be kept for each */
 #define WATER_HIGH     (64 * 1024)  /* the source is paused above */
 #define WATER_LOW      (16 * 1024)  /* and resumed below */
 #define TURN_BYTES_MAX (512 * 1024) /* of one connection in one turn; the rest waits for the next */
@@ -39,7 +37,6 @@ struct proxy {
     struct task handshake_task;
     unsigned handshakes_this_turn; /* of... */
     uint64_t handshake_turn;
-    unsigned blocked_count;      /* clients whose socket is full */
     unsigned connections_max;    /* what the limit of open files allows, of the whole engine */
     struct list idle[SLOTS_MAX]; /* links that take a request, by their backend's slot: idle.c */
     struct list links;           /* all of them */
@@ -55,6 +52,31 @@ struct proxy {
     void (*on_drained)(void *argument);
     void *drained_argument;
 };
+
+/* Among a crowd of slow peers each piece is small, with its framing no more than a modest block, and the next
+ * one is not read before it has gone. */
+#define READ_SCARCE_ROOM (BLOCK_MODEST - 64)
+
+static inline size_t body_room(size_t room)
+{
+    return blocks_are_scarce() ? READ_SCARCE_ROOM : room;
+}
+
+static inline size_t water_high(void)
+{
+    return blocks_are_scarce() ? 1 : WATER_HIGH;
+}
+
+static inline size_t water_low(void)
+{
+    return blocks_are_scarce() ? 1 : WATER_LOW;
+}
+
+/* Of a request's body: held in memory, for another try or until it is whole. */
+static inline size_t held_most(void)
+{
+    return blocks_are_scarce() ? BLOCK_MODEST : WATER_HIGH;
+}
 
 /* One owner writes, anybody reads: no locked instruction. */
 static inline void count(_Atomic uint64_t *counter, uint64_t more)

@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "proxy/proxy.h"
 
-#define READ_SIZE   (64 * 1024)  /* read back at once: kept in memory for each spool */
+#define READ_SIZE   (64 * 1024)  /* read back at once, ahead of its taker: kept in memory for each spool */
 #define CONGESTED   (256 * 1024) /* waiting for the disk */
 #define THREADS_MAX 8
 
@@ -190,11 +190,19 @@ static void write_on(struct spool *spool)
 static void read_on(struct spool *spool)
 {
     uint64_t left = spool->written - spool->fetched;
+    const size_t most = blocks_are_scarce() ? BLOCK_MODEST : READ_SIZE;
 
     if (spool->read.is_busy || left == 0 || buffer_size(&spool->ready) || spool->error)
         return;
-    (void)buffer_reserve(&spool->read.data, READ_SIZE);
-    submit(spool, &spool->read, STEP_READ, spool->fetched, left < READ_SIZE ? (size_t)left : READ_SIZE);
+    (void)buffer_reserve(&spool->read.data, most);
+    submit(spool, &spool->read, STEP_READ, spool->fetched, left < most ? (size_t)left : most);
+}
+
+/* Ahead of its taker: not for each of a crowd. */
+static void prefetch(struct spool *spool)
+{
+    if (!blocks_are_scarce())
+        read_on(spool);
 }
 
 static void take_result(struct spool *spool, struct step *step)
@@ -224,7 +232,7 @@ static void on_step_done(struct message *message)
     }
     take_result(spool, step);
     write_on(spool);
-    read_on(spool);
+    prefetch(spool);
     spool->on_progress(spool->argument);
 }
 
@@ -301,14 +309,14 @@ void spool_consume(struct spool *spool, size_t size)
 {
     buffer_consume(&spool->ready, size);
     spool->consumed += size;
-    read_on(spool);
+    prefetch(spool);
 }
 
 void spool_rewind(struct spool *spool)
 {
     buffer_release(&spool->ready);
     spool->consumed = spool->fetched = 0;
-    read_on(spool);
+    prefetch(spool);
 }
 
 uint64_t spool_unread(const struct spool *spool)

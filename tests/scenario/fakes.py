@@ -57,10 +57,15 @@ class Link:
         return request
 
     def take(self, size):
-        while len(self.buffer) < size:
+        parts, there = [self.buffer], len(self.buffer)
+        while there < size:
+            self.buffer = b""
             if not self.fill():
                 raise ConnectionError("the request was cut")
-        data, self.buffer = self.buffer[:size], self.buffer[size:]
+            parts.append(self.buffer)
+            there += len(self.buffer)
+        data = b"".join(parts)
+        data, self.buffer = data[:size], data[size:]
         return data
 
     def line(self):

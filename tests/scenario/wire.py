@@ -124,11 +124,16 @@ class Wire:
         return Response(int(status), reason, version, fields)
 
     def exactly(self, size, response):
-        while len(self.buffer) < size:
+        parts, there = [self.buffer], len(self.buffer)
+        while there < size:
+            self.buffer = b""
             if not self.fill():
-                response.body += self.buffer
-                raise Cut(f"closed {size - len(self.buffer)} bytes short", response)
-        data, self.buffer = self.buffer[:size], self.buffer[size:]
+                response.body += b"".join(parts)
+                raise Cut(f"closed {size - there} bytes short", response)
+            parts.append(self.buffer)
+            there += len(self.buffer)
+        data = b"".join(parts)
+        data, self.buffer = data[:size], data[size:]
         return data
 
     def line(self, response):

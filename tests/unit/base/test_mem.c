@@ -5,13 +5,14 @@
 
 #include "tests/unit/unit.h"
 
-START_TEST(blocks_have_four_sizes_and_above_them_the_exact_one)
+START_TEST(blocks_have_six_sizes_and_above_them_the_exact_one)
 {
     static const struct {
         size_t room;
         uint32_t capacity;
-    } cases[] = {{1, 4096},       {4096, 4096},     {4097, 16384},    {16385, 65536},
-                 {65537, 262144}, {262144, 262144}, {262145, 262145}, {1000000, 1000000}};
+    } cases[] = {{1, 1024},        {1025, 2048},     {2049, 4096},      {4096, 4096},
+                 {4097, 8192},     {8193, 16384},    {16385, 65536},    {65537, 262144},
+                 {262144, 262144}, {262145, 262145}, {1000000, 1000000}};
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint32_t capacity = 0;
@@ -25,6 +26,30 @@ START_TEST(blocks_have_four_sizes_and_above_them_the_exact_one)
 }
 END_TEST
 
+START_TEST(blocks_are_scarce_while_a_crowd_holds_large_ones)
+{
+    enum { COUNT = 64 };
+    void *large[COUNT], *modest[COUNT * 16];
+    uint32_t capacity = 0;
+
+    for (unsigned i = 0; i < COUNT * 16; i++)
+        modest[i] = block_take(BLOCK_MODEST, &capacity);
+    ck_assert(!blocks_are_scarce());
+    for (unsigned i = 0; i < COUNT * 16; i++)
+        block_give(modest[i], capacity);
+    for (unsigned i = 0; i < COUNT; i++)
+        large[i] = block_take(65536, &capacity);
+    ck_assert(!blocks_are_scarce());
+    void *one_more = block_take(BLOCK_MODEST + 1, &capacity);
+    ck_assert(blocks_are_scarce());
+    block_give(one_more, capacity);
+    ck_assert(!blocks_are_scarce());
+    for (unsigned i = 0; i < COUNT; i++)
+        block_give(large[i], 65536);
+    blocks_fini();
+}
+END_TEST
+
 #if !defined(__SANITIZE_ADDRESS__)
 START_TEST(a_given_back_block_is_the_next_taken)
 {
@@ -33,8 +58,8 @@ START_TEST(a_given_back_block_is_the_next_taken)
 
     block_give(first, capacity);
     block_give(second, capacity);
-    ck_assert_ptr_eq(block_take(4000, &capacity), second);
-    ck_assert_ptr_eq(block_take(4000, &capacity), first);
+    ck_assert_ptr_eq(block_take(1000, &capacity), second);
+    ck_assert_ptr_eq(block_take(1000, &capacity), first);
     block_give(first, capacity);
     block_give(second, capacity);
     blocks_fini();
@@ -46,7 +71,7 @@ START_TEST(a_given_back_block_is_the_next_taken)
     uint32_t capacity;
     void *block = block_take(100, &capacity);
 
-    ck_assert_uint_eq(capacity, 4096);
+    ck_assert_uint_eq(capacity, 1024);
     block_give(block, capacity);
 }
 END_TEST
@@ -124,7 +149,7 @@ START_TEST(texts_are_copied_and_printed)
 }
 END_TEST
 
-UNIT_MAIN("base/mem", blocks_have_four_sizes_and_above_them_the_exact_one,
-          a_given_back_block_is_the_next_taken, more_blocks_than_the_bound_are_not_kept,
-          slab_objects_are_zeroed_apart_and_counted, a_slab_that_ends_frees_what_was_not_given_back,
-          texts_are_copied_and_printed)
+UNIT_MAIN("base/mem", blocks_have_six_sizes_and_above_them_the_exact_one,
+          blocks_are_scarce_while_a_crowd_holds_large_ones, a_given_back_block_is_the_next_taken,
+          more_blocks_than_the_bound_are_not_kept, slab_objects_are_zeroed_apart_and_counted,
+          a_slab_that_ends_frees_what_was_not_given_back, texts_are_copied_and_printed)
