@@ -51,6 +51,8 @@ struct listen_config {
     char *text; /* as written */
     struct tls_config tls;
     bool proxy_protocol; /* from trusted proxies */
+    bool http2;
+    bool websocket_over_http2; /* RFC 8441 */
     unsigned redirect;   /* to https at this port; 0: off */
     unsigned expose_count;
     char **expose; /* admin pages shown here too: exact paths, "/health/..." only */
@@ -66,6 +68,7 @@ struct limits_config {
     uint64_t body; /* bytes; 0 = no bound */
     unsigned connections;
     unsigned connections_per_ip; /* 0 = no bound */
+    unsigned streams;            /* of one HTTP/2 connection */
 };
 
 struct route_config {

@@ -30,6 +30,7 @@ void fill_listeners(struct filling *filling, const struct option *option, const 
             if (!node_find(item, "address"))
                 findings_error(filling->findings, item->place, filling->key, "expected an 'address'");
         } else {
+            fill_map(filling, option->section, NULL, &config->listens[i]);
             fill_listen_address(filling, option_find(option->section, "address"), item, &config->listens[i]);
         }
         key_pop(filling, mark);

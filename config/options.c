@@ -85,6 +85,10 @@ static const struct option limits[] = {
      .help = "Most connections of one client address (of one /64 in IPv6) at once; more are answered 503, or "
              "closed where TLS is spoken. Trusted proxies "
              "are not counted. 0: no bound."},
+    {"streams", COUNT(1, 1000), TOP(limits.streams), .preset = "100",
+     .help = "Most requests of one HTTP/2 connection at once; those that the client has cancelled count "
+             "until their "
+             "worker has answered."},
 };
 
 static const struct option_word tls_versions[] = {{"1.2", TLS_1_2}, {"1.3", TLS_1_3}, {NULL, 0}};
@@ -145,6 +149,15 @@ static const struct option listens[] = {
      .help = "Connections from `trusted_proxies` begin with a PROXY header (version 1 or 2) that names the "
              "client; one without is closed. From anybody "
              "else there is none, and one that is sent is no HTTP."},
+    {"http2", .kind = OPTION_SWITCH, FIELD(listen_config, http2), .preset = "on",
+     .help = "HTTP/2 is spoken too: with `tls` where the client asks for it (ALPN), without where it begins "
+             "with HTTP/2's "
+             "preface (prior knowledge). off: HTTP/1 only."},
+    {"websocket_over_http2", .kind = OPTION_SWITCH, FIELD(listen_config, websocket_over_http2),
+     .preset = "on",
+     .help = "WebSockets may be opened on streams of HTTP/2 connections (RFC 8441); workers see an HTTP/1.1 "
+             "handshake. off: "
+             "clients open an HTTP/1.1 connection for each."},
     {"redirect", .kind = OPTION_REDIRECT, FIELD(listen_config, redirect), .preset = "off",
      .help = "https: every request is answered 308 to the same place under https, at the port of the first "
              "listener with `tls`, or at the port that is "

@@ -198,13 +198,18 @@ static size_t escape(struct access_log *log, char *into, size_t room, struct sli
     return log->format == LOG_FORMAT_JSON ? str_escape_json(into, room, text) : str_escape(into, room, text);
 }
 
+static const char *version_of(const struct access_record *record)
+{
+    return record->is_h2 ? "2.0" : record->minor ? "1.1" : "1.0";
+}
+
 static size_t put_text(char *line, size_t room, const struct access_record *record, const char *stamp,
                        const char *target, const char *referer, const char *agent, const struct words *words)
 {
     return str_format(
-        line, room, "%.*s - - [%s] \"%.*s %s HTTP/1.%u\" %u %llu \"%s\" \"%s\" %s %.3f %.3f %u %s %.*s\n",
+        line, room, "%.*s - - [%s] \"%.*s %s HTTP/%s\" %u %llu \"%s\" \"%s\" %s %.3f %.3f %u %s %.*s\n",
         (int)record->client.size, record->client.at, stamp, words->method.size ? (int)words->method.size : 1,
-        words->method.size ? words->method.at : "-", target, record->minor, record->status,
+        words->method.size ? words->method.at : "-", target, version_of(record), record->status,
         (unsigned long long)record->bytes_sent, referer, agent, record->backend ? record->backend : "-",
         (double)record->duration_us / 1e6, (double)record->wait_us / 1e6, record->tries, record->word,
         words->id.size ? (int)words->id.size : 1, words->id.size ? words->id.at : "-");
@@ -215,12 +220,12 @@ static size_t put_json(char *line, size_t room, const struct access_record *reco
 {
     return str_format(
         line, room,
-        "{\"time\":\"%s\",\"client\":\"%.*s\",\"method\":\"%.*s\",\"target\":\"%s\",\"version\":\"1.%u\","
+        "{\"time\":\"%s\",\"client\":\"%.*s\",\"method\":\"%.*s\",\"target\":\"%s\",\"version\":\"%s\","
         "\"status\":%u,\"bytes_sent\":%llu,\"bytes_received\":%llu,\"referer\":\"%s\",\"user_agent\":\"%s\","
         "\"pool\":\"%s\",\"worker\":\"%s\",\"duration\":%.6f,\"queue\":%.6f,\"tries\":%u,\"error\":\"%s\","
         "\"request_id\":\"%.*s\"}\n",
         stamp, (int)record->client.size, record->client.at, (int)words->method.size, words->method.at, target,
-        record->minor, record->status, (unsigned long long)record->bytes_sent,
+        version_of(record), record->status, (unsigned long long)record->bytes_sent,
         (unsigned long long)record->bytes_received, referer, agent, record->pool ? record->pool : "",
         record->backend ? record->backend : "", (double)record->duration_us / 1e6,
         (double)record->wait_us / 1e6, record->tries, record->word[0] == '-' ? "" : record->word,

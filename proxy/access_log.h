@@ -18,7 +18,8 @@ struct access_record {
     struct slice
         head; /* the head as it was sent to the worker ("GET /x HTTP/1.1\r\nHost: ...\r\n..."): method, target and
                                   fields are taken from here; empty when the request could not be read */
-    unsigned minor;      /* the client's HTTP version: 0 or 1 */
+    unsigned minor; /* the client's HTTP/1 version: 0 or 1 */
+    bool is_h2;
     unsigned status;     /* 499: the client went away before there was an answer; 101: a tunnel */
     uint64_t bytes_sent; /* of the body (tunnel: to the client) */
     uint64_t bytes_received;

@@ -16,17 +16,51 @@
 
 /* Who asks once and wants the connection closed then has nothing more to say: when the answer is there
  * within this time, the connection was never registered at all. */
-#define UNWATCHED_MS  20
-#define DRAIN_IDLE_MS 500 /* an idle connection stays so long when drover stops */
+#define UNWATCHED_MS 20
+#define SEND_LOOKS   4 /* within timeouts.send */
 
 static void on_task(struct task *task)
 {
     struct client *client = container_of(task, struct client, task);
 
-    if (client->state == CLIENT_CLOSED)
+    if (client->state == CLIENT_CLOSED) {
+        client_h2_free(client);
         slab_give(&client->proxy->client_slab, client);
-    else if (client->state != CLIENT_TUNNEL)
+    } else if (client->state == CLIENT_H2) {
+        client_h2_advance(client);
+    } else if (client->state != CLIENT_TUNNEL) {
         client_h1_advance(client);
+    }
+}
+
+static void on_event(evutil_socket_t fd, short what, void *argument)
+{
+    struct client *client = tagged(argument, CLIENT_TAG);
+
+    (void)fd;
+    if (client->tls)
+        what = client_tls_woken(client, what);
+    if (what & EV_CLOSED)
+        client->peer_closed = true;
+    if (what & (EV_READ | EV_CLOSED))
+        client->readable = true;
+    switch (client->state) {
+    case CLIENT_ARRIVING: client_arrive(client); return;
+    case CLIENT_HANDSHAKE: client_tls_advance(client); return;
+    case CLIENT_TUNNEL: tunnel_on_client(client->tunnel.tunnel, what); return;
+    case CLIENT_H2: client_h2_event(client, what); return;
+    default: client_h1_event(client, what); return;
+    }
+}
+
+static void on_due(void *argument)
+{
+    struct client *client = tagged(argument, CLIENT_TAG);
+
+    if (client->state == CLIENT_H2)
+        client_h2_due(client);
+    else
+        client_h1_due(client);
 }
 
 static const char too_many[] =
@@ -70,12 +104,13 @@ void client_open(struct proxy *proxy, struct listener *listener, int fd, const s
     client->listener = listener_ref(listener);
     client->readable = true;
     client_know_peer(client, address);
-    deadline_init(&client->deadline, client_h1_due, client);
+    deadline_init(&client->deadline, on_due, client);
     task_init(&client->task, on_task);
     list_push_back(&proxy->clients, &client->node);
     proxy->client_count++;
     count(&proxy->counters.connections_accepted, 1);
-    deadline_start(&client->deadline, proxy->loop, proxy->draining ? DRAIN_IDLE_MS : config->timeouts.header);
+    deadline_start(&client->deadline, proxy->loop,
+                   proxy->draining ? CLIENT_DRAIN_IDLE_MS : config->timeouts.header);
     client_arrive(client); /* its first bytes are often there already: read before anything is registered */
     if (client->state == CLIENT_EXCHANGE && client->closes && client->body_is_done && !client->blocked)
         deadline_start(&client->deadline, proxy->loop, UNWATCHED_MS);
@@ -86,12 +121,14 @@ void client_open(struct proxy *proxy, struct listener *listener, int fd, const s
 void client_watch(struct client *client)
 {
     if (!client->watch.open)
-        watch_open_stream(&client->watch, client->proxy->loop, client->fd, client_h1_event, client);
+        watch_open_stream(&client->watch, client->proxy->loop, client->fd, on_event, client);
 }
 
 /* All that was to be said was said: TLS tells that from a connection that breaks off. */
 static bool is_finished(const struct client *client)
 {
+    if (client->h2)
+        return client_h2_is_finished(client);
     return client->state != CLIENT_TUNNEL && !client->stream.exchange && buffer_size(&client->out) == 0;
 }
 
@@ -108,8 +145,10 @@ void client_close(struct client *client)
     client->state = CLIENT_CLOSED;
     if (client->stream.exchange)
         exchange_client_gone(client->stream.exchange);
-    if (client->tunnel)
-        tunnel_client_closed(client->tunnel);
+    if (client->tunnel.tunnel)
+        tunnel_client_closed(client->tunnel.tunnel);
+    if (client->h2)
+        client_h2_close(client);
     deadline_stop(&client->deadline);
     watch_close(&client->watch);
     net_close(&client->fd);
@@ -143,7 +182,62 @@ void client_linger(struct client *client)
 
 void client_drain(struct client *client)
 {
+    if (client->state == CLIENT_H2) {
+        client_h2_drain(client);
+        return;
+    }
     client->closes = true;
     if (client->state <= CLIENT_WAITING) /* a request may be on its way: it gets its answer */
-        deadline_start(&client->deadline, client->proxy->loop, DRAIN_IDLE_MS);
+        deadline_start(&client->deadline, client->proxy->loop, CLIENT_DRAIN_IDLE_MS);
+}
+
+/* --- a full socket --- */
+
+/* What the client takes out of the kernel's buffer is progress too, and there may be megabytes in it before
+ * we are told of room: so we look. */
+static void await_client(struct client *client)
+{
+    unsigned timeout_ms = client->proxy->snapshot->config->timeouts.send;
+
+    deadline_start(&client->deadline, client->proxy->loop, timeout_ms ? timeout_ms / SEND_LOOKS + 1 : 0);
+}
+
+void client_made_progress(struct client *client)
+{
+    client->kernel_holds = SIZE_MAX;
+    client->looks_in_vain = 1; /* the first one has nothing to compare with */
+    await_client(client);
+}
+
+bool client_is_stuck(struct client *client)
+{
+    size_t holds = net_unsent(client->fd);
+
+    if (holds < client->kernel_holds && client->kernel_holds != SIZE_MAX)
+        client->looks_in_vain = 0;
+    else if (client->kernel_holds != SIZE_MAX)
+        client->looks_in_vain++;
+    client->kernel_holds = holds;
+    if (client->looks_in_vain >= SEND_LOOKS)
+        return true;
+    await_client(client);
+    return false;
+}
+
+void client_blocked(struct client *client)
+{
+    if (client->blocked)
+        return;
+    client->blocked = true;
+    watch_writes(&client->watch);
+    client_watch(client);
+    client_made_progress(client);
+}
+
+void client_unblocked(struct client *client)
+{
+    if (!client->blocked)
+        return;
+    client->blocked = false;
+    deadline_stop(&client->deadline);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * A client's connection: accepted by a listener, talked to by client_h1.c (later also client_h2.c). An idle
- * one holds no buffer.
+ * A client's connection: accepted by a listener, talked to by client_h1.c or client_h2.c. An idle one holds no buffer.
  *
  *  arriving -> (handshake ->) waiting -> reading head -> exchange -> waiting ...      any -> lingering -> closed
- *                                exchange -> tunnel -> closed */
+ *                      |         |                       exchange -> tunnel -> closed
+ *                      +---------+-> h2 (by ALPN or preface), many exchanges at once */
 #ifndef DROVER_PROXY_CLIENT_H
 #define DROVER_PROXY_CLIENT_H
 
@@ -12,6 +12,7 @@
 #include "base/tls.h"
 #include "proxy/exchange.h"
 #include "proxy/per_ip.h"
+#include "proxy/tunnel_client.h"
 
 enum client_state {
     CLIENT_ARRIVING,  /* who it is, by a PROXY header perhaps */
@@ -21,10 +22,11 @@ enum client_state {
     CLIENT_EXCHANGE,
     CLIENT_LINGERING, /* answered; reads and throws away until the client has closed (RFC 9112 section 9.6) */
     CLIENT_TUNNEL,
+    CLIENT_H2, /* its streams have the exchanges */
     CLIENT_CLOSED,
 };
 
-struct tunnel;
+struct client_h2;
 struct listener;
 
 struct client {
@@ -33,7 +35,8 @@ struct client {
     struct proxy *proxy;
     struct list node;
     struct client_stream stream;
-    struct tunnel *tunnel;
+    struct tunnel_client tunnel;
+    struct client_h2 *h2;      /* NULL: HTTP/1 */
     struct listener *listener; /* referenced */
     struct watch watch;
     int fd;
@@ -102,6 +105,14 @@ void client_watch(struct client *client);
 void client_close(struct client *client);  /* at once; freed at the end of the turn */
 void client_linger(struct client *client); /* all is sent: close so that the client can read it */
 void client_drain(struct client *client);  /* drover stops: close when idle */
+#define CLIENT_DRAIN_IDLE_MS 500           /* an idle connection stays so long when drover stops */
+
+/* The socket is full, or not any more; only once is told. While it is, `deadline` is that of timeouts.send. */
+void client_blocked(struct client *client);
+void client_unblocked(struct client *client);
+void client_made_progress(struct client *client); /* while blocked: some bytes were taken */
+/* has taken nothing for timeouts.send; else it is looked at again later */
+bool client_is_stuck(struct client *client);
 
 /* client_tls.c */
 void client_tls_open(
@@ -116,17 +127,22 @@ void client_tls_close(struct client *client, bool says_goodbye);
 extern const struct client_ops client_h1_ops;
 void client_h1_advance(struct client *client); /* does whatever can be done now */
 void client_h1_write(struct client *client);   /* sends what is unsent */
-void client_h1_event(evutil_socket_t fd, short what, void *argument);
-void client_h1_due(void *argument);
-/* has taken nothing for timeouts.send; else it is looked at again later */
-bool client_h1_is_stuck(struct client *client);
+void client_h1_event(struct client *client, short what);
+void client_h1_due(struct client *client);
 void client_h1_next(struct client *client); /* the exchange is over */
 
-/* client_h1_write.c: our own answers without an exchange */
+/* client_h1_write.c */
 void client_h1_refuse_head(struct client *client, unsigned status, const char *why);
-/* Whole, with its line in the log; `more`: further fields, each with its end. */
-void client_h1_answer(struct client *client, const struct head *head, unsigned status, const char *type,
-                      struct slice body, const char *more);
-void client_h1_options(struct client *client, const struct head *head);
+
+/* client_h2.c */
+void client_h2_open(struct client *client);    /* what is in `in` are its first bytes */
+bool client_h2_is_preface(struct slice bytes); /* as far as there are any */
+void client_h2_advance(struct client *client);
+void client_h2_event(struct client *client, short what);
+void client_h2_due(struct client *client);
+void client_h2_drain(struct client *client);
+void client_h2_close(struct client *client); /* its exchanges lose their client */
+void client_h2_free(struct client *client);
+bool client_h2_is_finished(const struct client *client); /* all was said */
 
 #endif

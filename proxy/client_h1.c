@@ -6,12 +6,12 @@
 
 #include "base/clock.h"
 #include "base/net.h"
+#include "http/h2.h"
 #include "proxy/client.h"
 #include "proxy/listener.h"
 #include "proxy/own_answer.h"
 #include "proxy/tunnel.h"
 
-#define CLIENT_TAG       0x434c4e54u
 #define PIPELINE_MAX     (16 * 1024) /* read ahead of the present exchange */
 #define LINGER_BYTES_MAX (256 * 1024)
 
@@ -39,18 +39,6 @@ static bool fill(struct client *client, size_t room)
 
 /* --- heads --- */
 
-/* RFC 9110 section 7.6.2: with Max-Forwards: 0 the answer is ours. */
-static bool answer_options(struct client *client, const struct head *head)
-{
-    const struct field *left = head->method == METHOD_OPTIONS ? head_find(head, FIELD_MAX_FORWARDS) : NULL;
-    uint64_t number;
-
-    if (!left || !slice_to_u64(left->value, &number) || number > 0)
-        return false;
-    client_h1_options(client, head);
-    return true;
-}
-
 static void begin(struct client *client, const struct head *head)
 {
     struct proxy *proxy = client->proxy;
@@ -67,8 +55,20 @@ static void begin(struct client *client, const struct head *head)
         deadline_stop(&client->deadline);
     else
         deadline_start(&client->deadline, proxy->loop, proxy->snapshot->config->timeouts.body);
-    if (!(client->listener->answers_itself && own_answer(client, head)) && !answer_options(client, head))
+    if (!own_answer(client, &client->stream, head))
         exchange_open(proxy, &client->stream, &client->peer, head);
+}
+
+/* RFC 9113 section 3.3: who begins with the preface knows that HTTP/2 is spoken here. True: there is no HTTP/1 head to read, or not yet. */
+static bool speaks_h2(struct client *client)
+{
+    struct slice bytes = buffer_slice(&client->in);
+
+    if (bytes.at[0] != 'P' || client->tls || !client->listener->http2 || !client_h2_is_preface(bytes))
+        return false;
+    if (bytes.size >= H2_PREFACE_SIZE)
+        client_h2_open(client);
+    return true;
 }
 
 /* False: the head is not whole, or the connection is not for heads any more. */
@@ -88,6 +88,8 @@ static bool take_head(struct client *client)
         if (client->exchanges > 0) /* the first one has had its time since the accept */
             deadline_start(&client->deadline, proxy->loop, config->timeouts.header);
     }
+    if (client->exchanges == 0 && speaks_h2(client))
+        return false;
     switch (h1_read_request(head, buffer_slice(&client->in), &client->seen, &limits, &error)) {
     case H1_MORE: return false;
     case H1_BAD: client_h1_refuse_head(client, error.status, error.why); return false;
@@ -292,39 +294,16 @@ void client_h1_next(struct client *client)
         task_soon(&client->task, proxy->loop);
 }
 
-void client_h1_event(evutil_socket_t fd, short what, void *argument)
+void client_h1_event(struct client *client, short what)
 {
-    struct client *client = tagged(argument, CLIENT_TAG);
-
-    (void)fd;
-    if (client->tls)
-        what = client_tls_woken(client, what);
-    if (what & EV_CLOSED)
-        client->peer_closed = true;
-    if (what & (EV_READ | EV_CLOSED))
-        client->readable = true;
-    if (client->state == CLIENT_TUNNEL) {
-        tunnel_on_client(client->tunnel, what);
-        return;
-    }
-    if (client->state == CLIENT_ARRIVING) {
-        client_arrive(client);
-        return;
-    }
-    if (client->state == CLIENT_HANDSHAKE) {
-        client_tls_advance(client);
-        return;
-    }
     if ((what & EV_WRITE) && client->blocked)
         client_h1_write(client);
     if (client->readable && client->state != CLIENT_CLOSED)
         client_h1_advance(client);
 }
 
-void client_h1_due(void *argument)
+void client_h1_due(struct client *client)
 {
-    struct client *client = tagged(argument, CLIENT_TAG);
-
     switch (client->state) {
     case CLIENT_ARRIVING:
     case CLIENT_HANDSHAKE:
@@ -337,7 +316,7 @@ void client_h1_due(void *argument)
             return;
         }
         if (client->blocked) {
-            if (!client_h1_is_stuck(client))
+            if (!client_is_stuck(client))
                 return;
             if (client->stream.exchange)
                 client->stream.exchange->failure = FAILURE_SLOW_CLIENT;
@@ -352,6 +331,7 @@ void client_h1_due(void *argument)
         }
         return;
     case CLIENT_TUNNEL:
+    case CLIENT_H2:
     case CLIENT_CLOSED: UNREACHABLE();
     }
 }

@@ -8,9 +8,9 @@
 #include "base/net.h"
 #include "http/date.h"
 #include "proxy/client.h"
+#include "proxy/own_answer.h"
 #include "proxy/rewrite.h"
 
-#define SEND_LOOKS 4 /* within timeouts.send */
 #define WRITE_THROUGH_MIN                                                                                    \
     (16 * 1024) /* pieces from here on are written from where they lie; smaller ones are collected */
 
@@ -21,53 +21,11 @@ static struct client *client_of(const struct client_stream *stream)
 
 /* --- bytes out --- */
 
-/* What the client takes out of the kernel's buffer is progress too, and there may be megabytes in it before
- * we are told of room: so we look. */
-static void await_client(struct client *client)
-{
-    unsigned timeout_ms = client->proxy->snapshot->config->timeouts.send;
-
-    deadline_start(&client->deadline, client->proxy->loop, timeout_ms ? timeout_ms / SEND_LOOKS + 1 : 0);
-}
-
-static void made_progress(struct client *client)
-{
-    client->kernel_holds = SIZE_MAX;
-    client->looks_in_vain = 1; /* the first one has nothing to compare with */
-    await_client(client);
-}
-
-bool client_h1_is_stuck(struct client *client)
-{
-    size_t holds = net_unsent(client->fd);
-
-    if (holds < client->kernel_holds && client->kernel_holds != SIZE_MAX)
-        client->looks_in_vain = 0;
-    else if (client->kernel_holds != SIZE_MAX)
-        client->looks_in_vain++;
-    client->kernel_holds = holds;
-    if (client->looks_in_vain >= SEND_LOOKS)
-        return true;
-    await_client(client);
-    return false;
-}
-
-static void blocked(struct client *client)
-{
-    if (client->blocked)
-        return;
-    client->blocked = true;
-    watch_writes(&client->watch);
-    client_watch(client);
-    made_progress(client);
-}
-
 static void unblocked(struct client *client)
 {
     if (!client->blocked)
         return;
-    client->blocked = false;
-    deadline_stop(&client->deadline);
+    client_unblocked(client);
     if (client->state == CLIENT_EXCHANGE && !client->body_is_done)
         deadline_start(&client->deadline, client->proxy->loop,
                        client->proxy->snapshot->config->timeouts.body);
@@ -89,7 +47,7 @@ static bool push(struct client *client)
     while (buffer_size(&client->out)) {
         ssize_t wrote = client_write(client, buffer_bytes(&client->out), buffer_size(&client->out));
         if (wrote == -EAGAIN) {
-            blocked(client);
+            client_blocked(client);
             return true;
         }
         if (wrote < 0) {
@@ -98,7 +56,7 @@ static bool push(struct client *client)
         }
         buffer_consume(&client->out, (size_t)wrote);
         if (client->blocked)
-            made_progress(client);
+            client_made_progress(client);
     }
     unblocked(client);
     return true;
@@ -200,7 +158,7 @@ static void write_through(struct client *client, struct slice data)
             buffer_append(&client->out, (char *)parts[i].iov_base + done, parts[i].iov_len - done);
     }
     if (buffer_size(&client->out))
-        blocked(client);
+        client_blocked(client);
 }
 
 static void send_data(struct client_stream *stream, struct slice data)
@@ -256,7 +214,53 @@ static void resume(struct client_stream *stream)
         task_soon(&client->task, client->proxy->loop);
 }
 
-static struct client *give_up(struct client_stream *stream)
+static struct client *client_of_tunnel(const struct tunnel_client *tunnel)
+{
+    return (struct client *)(void *)((char *)(uintptr_t)tunnel - offsetof(struct client, tunnel));
+}
+
+static ssize_t tunnel_read(struct tunnel_client *tunnel, void *into, size_t room)
+{
+    return client_read(client_of_tunnel(tunnel), into, room);
+}
+
+static bool tunnel_has_more(const struct tunnel_client *tunnel, size_t got, size_t room)
+{
+    return client_has_more(client_of_tunnel(tunnel), got, room);
+}
+
+static ssize_t tunnel_write(struct tunnel_client *tunnel, const void *bytes, size_t size)
+{
+    return client_write(client_of_tunnel(tunnel), bytes, size);
+}
+
+static void tunnel_await_room(struct tunnel_client *tunnel)
+{
+    watch_writes(&client_of_tunnel(tunnel)->watch);
+}
+
+static void tunnel_shutdown_write(struct tunnel_client *tunnel)
+{
+    client_shutdown_write(client_of_tunnel(tunnel));
+}
+
+static void tunnel_close(struct tunnel_client *tunnel)
+{
+    client_close(client_of_tunnel(tunnel));
+}
+
+static const struct tunnel_client_ops tunnel_ops = {
+    .read = tunnel_read,
+    .has_more = tunnel_has_more,
+    .write = tunnel_write,
+    .await_room = tunnel_await_room,
+    .shutdown_write = tunnel_shutdown_write,
+    .close = tunnel_close,
+};
+
+/* --- a tunnel: all that is left of the connection --- */
+
+static struct tunnel_client *give_up(struct client_stream *stream, struct buffer *in, struct buffer *out)
 {
     struct client *client = client_of(stream);
 
@@ -265,7 +269,11 @@ static struct client *give_up(struct client_stream *stream)
     deadline_stop(&client->deadline);
     task_cancel(&client->task);
     h1_body_fini(&client->body);
-    return client;
+    client->tunnel.ops = &tunnel_ops;
+    *in = client->in;
+    *out = client->out;
+    client->in = client->out = (struct buffer){0};
+    return &client->tunnel;
 }
 
 /* --- our own answers --- */
@@ -289,20 +297,13 @@ static void put_own_head(struct client *client, unsigned status, const char *typ
 
 static void put_error(struct client *client, unsigned status, const char *word, bool json, bool head_only)
 {
-    struct slice reason = status_reason(status);
-    const char *more = status == 503   ? "Retry-After: 1\r\n"
-                       : status == 405 ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"
-                                       : "";
-    char body[256];
-    size_t size = json
-                      ? str_format(body, sizeof body, "{\"status\":%u,\"error\":\"%s\"}\n", status, word)
-                      : str_format(body, sizeof body,
-                                   "<!doctype html><title>%u %.*s</title><h1>%u %.*s</h1><p>%s</p>\n", status,
-                                   (int)reason.size, reason.at, status, (int)reason.size, reason.at, word);
+    char body[OWN_ERROR_MAX];
+    struct reply error;
 
-    put_own_head(client, status, json ? "application/json" : "text/html; charset=utf-8", size, more);
+    own_error(&error, body, status, word, json);
+    put_own_head(client, status, error.type, error.body.size, error.more);
     if (!head_only)
-        buffer_append(&client->out, body, size);
+        buffer_append(&client->out, error.body.at, error.body.size);
 }
 
 static void answer(struct client_stream *stream, unsigned status, const char *word)
@@ -316,34 +317,6 @@ static void answer(struct client_stream *stream, unsigned status, const char *wo
     whole(client);
 }
 
-/* What is answered without an exchange has its line in the log, too. `head`: NULL when it could not be
- * read; of it only the line is taken, nothing else has been checked for the log. */
-static void log_own(struct client *client, const struct head *head, unsigned status, size_t size,
-                    const char *word)
-{
-    struct proxy *proxy = client->proxy;
-    struct access_record record = {.wall_us = clock_wall_us(),
-                                   .client = {client->peer.ip, client->peer.ip_size},
-                                   .head = {"", 0},
-                                   .minor = head ? head->minor : 1,
-                                   .status = status,
-                                   .bytes_sent = size,
-                                   .word = word};
-
-    count(&proxy->counters.requests, 1);
-    count(status < 400   ? &proxy->counters.responses_2xx
-          : status < 500 ? &proxy->counters.responses_4xx
-                         : &proxy->counters.responses_5xx,
-          1);
-    if (!proxy->log_is_on)
-        return;
-    if (head) {
-        const char *end = head->target.at + head->target.size;
-        record.head = (struct slice){head->method_text.at, (size_t)(end - head->method_text.at)};
-    }
-    access_log_write(proxy->log, &record);
-}
-
 void client_h1_refuse_head(struct client *client, unsigned status, const char *why)
 {
     client->state = CLIENT_EXCHANGE;
@@ -353,28 +326,20 @@ void client_h1_refuse_head(struct client *client, unsigned status, const char *w
     client->body_is_done = true;
     buffer_release(&client->in);
     put_error(client, status, why, true, false);
-    log_own(client, NULL, status, 0, status == 408 ? "client_timeout" : "bad_request");
+    own_log(client, NULL, status, 0, status == 408 ? "client_timeout" : "bad_request");
     whole(client);
 }
 
-void client_h1_answer(struct client *client, const struct head *head, unsigned status, const char *type,
-                      struct slice body, const char *more)
+static void reply(struct client_stream *stream, const struct head *head, const struct reply *own)
 {
+    struct client *client = client_of(stream);
+
     if (!client->body_is_done)
         client->closes = true;
-    put_own_head(client, status, type, body.size, more);
+    put_own_head(client, own->status, own->type, own->body.size, own->more);
     if (!client->response_has_no_body)
-        buffer_append(&client->out, body.at, body.size);
-    log_own(client, head, status, client->response_has_no_body ? 0 : body.size, "-");
-    whole(client);
-}
-
-void client_h1_options(struct client *client, const struct head *head)
-{
-    if (!client->body_is_done)
-        client->closes = true;
-    put_own_head(client, 200, NULL, 0, "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n");
-    log_own(client, head, 200, 0, "-");
+        buffer_append(&client->out, own->body.at, own->body.size);
+    own_log(client, head, own->status, client->response_has_no_body ? 0 : own->body.size, "-");
     whole(client);
 }
 
@@ -385,6 +350,7 @@ const struct client_ops client_h1_ops = {
     .flush = flush,
     .end = send_end,
     .answer = answer,
+    .reply = reply,
     .cut = cut,
     .resume = resume,
     .unsent = unsent,

@@ -114,6 +114,15 @@ static bool learn_subject(struct client *client)
     return client->peer.subject != NULL;
 }
 
+static bool speaks_h2(const struct client *client)
+{
+    const unsigned char *chosen;
+    unsigned size;
+
+    SSL_get0_alpn_selected(tls_ssl(client->tls), &chosen, &size);
+    return size == 2 && memcmp(chosen, "h2", 2) == 0;
+}
+
 static void shaken(struct client *client)
 {
     struct proxy *proxy = client->proxy;
@@ -129,7 +138,9 @@ static void shaken(struct client *client)
         count(&proxy->counters.tls_resumed, 1);
     client->state = CLIENT_WAITING;
     client->readable = tls_has_more(client->tls);
-    if (client->readable)
+    if (speaks_h2(client))
+        client_h2_open(client);
+    else if (client->readable)
         client_h1_advance(client);
 }
 

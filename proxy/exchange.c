@@ -403,6 +403,7 @@ static struct exchange *exchange_new(struct proxy *proxy, struct client_stream *
     exchange->peer = peer;
     exchange->method = head->method;
     exchange->minor = head->minor ? 1 : 0;
+    exchange->is_h2 = head->is_h2;
     exchange->framing = head->framing;
     exchange->content_length = head->content_length;
     exchange->body_is_held = true;
@@ -528,6 +529,7 @@ void exchange_log(struct exchange *exchange)
                                       : (struct slice){exchange->peer->ip, exchange->peer->ip_size},
         .head = buffer_slice(&exchange->head),
         .minor = exchange->minor,
+        .is_h2 = exchange->is_h2,
         .status = exchange->status,
         .bytes_sent =
             exchange->sent - (exchange->response_spool ? spool_unread(exchange->response_spool) : 0),

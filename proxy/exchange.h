@@ -11,9 +11,17 @@
 #include "proxy/local.h"
 #include "proxy/spool.h"
 
-struct client;
 struct exchange;
+struct held;
+struct tunnel_client;
 struct link_stream;
+
+struct reply {
+    unsigned status;
+    const char *type; /* NULL: none */
+    struct slice body;
+    const char *more; /* further fields, each with its CR LF */
+};
 
 /* What an exchange asks of the client's side. Nothing here frees the exchange but by exchange_delivered. */
 struct client_stream;
@@ -30,11 +38,15 @@ struct client_ops {
     void (*cut)(struct client_stream *stream);    /* the client must see that it broke off */
     void (*resume)(struct client_stream *stream); /* the request's body may go on */
     size_t (*unsent)(const struct client_stream *stream);
-    struct client *(*give_up)(struct client_stream *stream); /* for a tunnel: the connection itself */
+    /* An answer that is no worker's, without an exchange, whole, with its line in the log. */
+    void (*reply)(struct client_stream *stream, const struct head *head, const struct reply *reply);
+    /* For a tunnel, which has the stream from now on; `in`: what the client has sent already, `out`: what it has not taken yet. */
+    struct tunnel_client *(*give_up)(struct client_stream *stream, struct buffer *in, struct buffer *out);
 };
 struct client_stream {
     const struct client_ops *ops;
     struct exchange *exchange; /* NULL between requests */
+    struct held *held; /* counts what is cancelled and still held; NULL: one at a time needs no count */
 };
 
 /* Who asks, as far as an exchange needs it; lives as long as the client connection. */
@@ -89,6 +101,7 @@ struct exchange {
     char *request_trailers; /* to an HTTP/2 worker */
     bool to_h2;             /* the pool speaks it: bodies go without chunks */
     bool is_grpc;           /* asked of such a pool */
+    bool is_h2; /* the client's */
     bool is_websocket, expects_continue, wants_json, client_half_closed, ended, is_tunnel;
     enum framing framing; /* of the request */
     uint64_t content_length, received, sent;

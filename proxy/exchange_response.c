@@ -36,12 +36,13 @@ static bool is_right_upgrade(const struct exchange *exchange, const struct head 
 static void open_tunnel(struct exchange *exchange, const struct head *head)
 {
     struct link *link = exchange->link_stream->link;
-    struct client *client;
+    struct buffer in, out;
+    struct tunnel_client *client;
 
     exchange->status = 101;
     exchange_give_head(exchange, head);
-    client = exchange->stream->ops->give_up(exchange->stream);
-    tunnel_open(exchange, client, link);
+    client = exchange->stream->ops->give_up(exchange->stream, &in, &out);
+    tunnel_open(exchange, client, link, &in, &out);
 }
 
 bool exchange_on_head(struct exchange *exchange, const struct head *head)
@@ -54,6 +55,10 @@ bool exchange_on_head(struct exchange *exchange, const struct head *head)
         return true;
     }
     pool_outcome(exchange->pool, &exchange->link_stream->place, OUTCOME_ANSWERED, clock_us());
+    if (exchange->is_websocket && exchange->is_h2 && head->status < 300) {
+        exchange_refuse(exchange, FAILURE_NO_WEBSOCKET);
+        return true;
+    }
     if (exchange->is_websocket)
         place_becomes_request(&exchange->link_stream->place);
     exchange->status = head->status;

@@ -17,6 +17,7 @@ const struct failure_row failures[FAILURES] = {
     [FAILURE_UNPROCESSED] = {"unprocessed", 503, false, true},
     [FAILURE_REFUSED_STREAM] = {"refused_stream", 503, true, true},
     [FAILURE_UNREADABLE] = {"unreadable", 502, true, false},
+    [FAILURE_NO_WEBSOCKET] = {"no_websocket", 502, false, false},
     [FAILURE_RESPONSE_TIMEOUT] = {"response_timeout", 504, true, false},
     [FAILURE_BROKEN] = {"broken", 0, false, false},
     [FAILURE_STALLED] = {"stalled", 0, false, false},

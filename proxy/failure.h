@@ -23,6 +23,7 @@ enum failure {
     FAILURE_UNPROCESSED,    /* HTTP/2: the worker has not looked at it, since it ends the connection */
     FAILURE_REFUSED_STREAM, /* HTTP/2: the worker has not looked at it, and says so */
     FAILURE_UNREADABLE,
+    FAILURE_NO_WEBSOCKET, /* answered 2xx to a handshake that came over HTTP/2, where that means a tunnel (RFC 8441 section 5) */
     FAILURE_RESPONSE_TIMEOUT,
     FAILURE_BROKEN,          /* broke off in the body */
     FAILURE_STALLED,         /* no byte of the body for timeouts.stall */

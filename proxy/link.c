@@ -156,8 +156,7 @@ void link_close(struct link **owner)
     net_close(&link->fd);
     buffer_release(&link->in);
     h1_body_fini(&link->body);
-    if (link->stream.place.backend)
-        place_release(&link->stream.place, clock_us());
+    link_stream_release(&link->stream);
     backend_unref(&link->backend);
     task_cancel(&link->task);
     task_at_end(&link->task, link->proxy->loop);

@@ -43,11 +43,12 @@ struct link_stream {
     struct link *link;
     struct exchange *exchange; /* NULL: none, or gone before the worker has answered */
     struct place place;        /* held until the worker has answered or closed */
-    struct deadline deadline;  /* response or stall; in HTTP/1 the link's too: connect, idle */
-    uint64_t sent_us;          /* when the request had been written: is the backend dead or one query slow? */
-    unsigned timeout_ms;       /* of `deadline` */
-    bool is_reused;            /* the link had carried others before */
-    bool has_answered;         /* a byte */
+    struct held *held; /* who is told that it is held still, though its exchange is gone; NULL: nobody */
+    struct deadline deadline; /* response or stall; in HTTP/1 the link's too: connect, idle */
+    uint64_t sent_us;         /* when the request had been written: is the backend dead or one query slow? */
+    unsigned timeout_ms;      /* of `deadline` */
+    bool is_reused;           /* the link had carried others before */
+    bool has_answered;        /* a byte */
     bool head_is_done, paused;
 };
 
@@ -124,6 +125,7 @@ void link_stream_await(struct link_stream *stream,
 /* The exchange waits for the worker's next byte no longer than that, if it waits without an end now. */
 void link_stream_bound(struct link_stream *stream, unsigned timeout_ms);
 void link_stream_fail(struct link_stream *stream, enum failure failure);
+void link_stream_release(struct link_stream *stream); /* the worker is done with it: its place is free */
 void link_stream_fail_end(
     struct link_stream *stream); /* the worker closed or reset it: stale, closed or broken */
 void link_stream_fail_stale(struct link_stream *stream);

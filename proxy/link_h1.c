@@ -53,7 +53,7 @@ static void end(struct link *link)
     if (stream->is_reused)
         atomic_store_explicit(&link->backend->stale_streak, 0, memory_order_relaxed);
     /* before the client has its answer: its next request finds the place free */
-    place_release(&stream->place, clock_us());
+    link_stream_release(stream);
     exchange_on_end(exchange, h1_body_trailers(&link->body));
     finish(link);
 }

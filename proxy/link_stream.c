@@ -3,6 +3,7 @@
  * What a stream of a link is to its exchange, whatever is spoken on it: attached, failed, let go of; who is to blame. Loop thread only. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/held.h"
 #include "proxy/link.h"
 
 void link_stream_attach(struct link_stream *stream, struct exchange *exchange)
@@ -86,6 +87,13 @@ void link_stream_unwrite(struct link_stream *stream)
         stream->exchange->wrote = false;
 }
 
+void link_stream_release(struct link_stream *stream)
+{
+    if (stream->place.backend)
+        place_release(&stream->place, clock_us());
+    held_give(&stream->held);
+}
+
 void link_stream_cancel(struct link_stream *stream)
 {
     struct exchange *exchange = stream->exchange;
@@ -93,6 +101,7 @@ void link_stream_cancel(struct link_stream *stream)
     if (stream->place.backend)
         pool_outcome(exchange->pool, &stream->place, OUTCOME_UNDECIDED, clock_us());
     exchange->link_stream = NULL;
+    stream->held = held_take(exchange->stream->held);
     stream->link->ops->cancel(stream);
 }
 

@@ -139,6 +139,8 @@ void listener_adopt(struct listener *listener, const struct listen_config *confi
     listener->expose_count = config->expose_count;
     listener->expose = config->expose;
     listener->proxy_protocol = config->proxy_protocol;
+    listener->http2 = config->http2;
+    listener->websocket_over_http2 = config->websocket_over_http2;
     listener->redirect = config->redirect;
     listener->acme = owner->acme;
     listener->answers_itself = config->expose_count || config->redirect || owner->acme;

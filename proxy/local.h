@@ -41,7 +41,7 @@ struct proxy {
     struct list idle[SLOTS_MAX]; /* links that take a request, by their backend's slot: idle.c */
     struct list links;           /* all of them */
 
-    struct slab client_slab, exchange_slab, link_slab, link_stream_slab, tunnel_slab;
+    struct slab client_slab, exchange_slab, link_slab, link_stream_slab, tunnel_slab, h2_slab, h2_stream_slab;
     struct head request, response; /* scratch: the head that is being read right now */
     struct access_log *log;
     bool log_is_on;

@@ -9,12 +9,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "http/target.h"
 #include "proxy/listener.h"
 
 #define CHALLENGES    "/.well-known/acme-challenge/"
 #define CHALLENGE_MAX 4096
 #define TOKEN_MAX     128
+#define OWN_LINE_MAX  2048 /* of a request's line in the log */
 
 static struct slice path_of(struct slice path_query)
 {
@@ -56,7 +58,7 @@ static ssize_t read_challenge(const char *directory, struct slice token, char in
     return size;
 }
 
-static bool answer_challenge(struct client *client, const struct head *head)
+static bool answer_challenge(struct client *client, struct client_stream *stream, const struct head *head)
 {
     struct slice path = path_of(head->path_query), start = SLICE(CHALLENGES);
     char text[CHALLENGE_MAX];
@@ -68,14 +70,16 @@ static bool answer_challenge(struct client *client, const struct head *head)
     path.size -= start.size;
     if (is_token(path))
         size = read_challenge(client->listener->acme, path, text);
-    if (size < 0)
-        client_h1_answer(client, head, 404, "text/plain", SLICE("there is no such challenge\n"), "");
-    else
-        client_h1_answer(client, head, 200, "text/plain", (struct slice){text, (size_t)size}, "");
+    stream->ops->reply(stream, head,
+                       &(struct reply){.status = size < 0 ? 404 : 200,
+                                       .type = "text/plain",
+                                       .body = size < 0 ? SLICE("there is no such challenge\n")
+                                                        : (struct slice){text, (size_t)size},
+                                       .more = ""});
     return true;
 }
 
-static bool answer_exposed(struct client *client, const struct head *head)
+static bool answer_exposed(struct client *client, struct client_stream *stream, const struct head *head)
 {
     struct slice path = path_of(head->path_query);
     const struct exposed_page *page;
@@ -85,13 +89,16 @@ static bool answer_exposed(struct client *client, const struct head *head)
     page = proxy_find_page(client->proxy, path);
     if (!page)
         return false;
-    client_h1_answer(client, head, page->status, "application/json", (struct slice){page->body, page->size},
-                     "Cache-Control: no-store\r\n");
+    stream->ops->reply(stream, head,
+                       &(struct reply){.status = page->status,
+                                       .type = "application/json",
+                                       .body = {page->body, page->size},
+                                       .more = "Cache-Control: no-store\r\n"});
     return true;
 }
 
 /* 308, not 301: a POST stays a POST. */
-static bool answer_redirect(struct client *client, const struct head *head)
+static bool answer_redirect(struct client *client, struct client_stream *stream, const struct head *head)
 {
     struct slice host = authority_host(head->host);
     char port[8] = "";
@@ -99,8 +106,11 @@ static bool answer_redirect(struct client *client, const struct head *head)
     if (!client->listener->redirect)
         return false;
     if (host.size == 0) {
-        client_h1_answer(client, head, 400, "text/plain",
-                         SLICE("without a Host there is no place to go to\n"), "");
+        stream->ops->reply(stream, head,
+                           &(struct reply){.status = 400,
+                                           .type = "text/plain",
+                                           .body = SLICE("without a Host there is no place to go to\n"),
+                                           .more = ""});
         return true;
     }
     if (client->listener->redirect != 443)
@@ -108,12 +118,73 @@ static bool answer_redirect(struct client *client, const struct head *head)
     char *location =
         mem_print("Location: https://%.*s%s%.*s\r\n", (int)host.size, host.at, port,
                   head->path_query.at[0] == '/' ? (int)head->path_query.size : 0, head->path_query.at);
-    client_h1_answer(client, head, 308, NULL, SLICE(""), location);
+    stream->ops->reply(stream, head, &(struct reply){.status = 308, .body = SLICE(""), .more = location});
     mem_free(location);
     return true;
 }
 
-bool own_answer(struct client *client, const struct head *head)
+/* RFC 9110 section 7.6.2: with Max-Forwards: 0 the answer is ours. */
+static bool answer_options(struct client_stream *stream, const struct head *head)
 {
-    return answer_challenge(client, head) || answer_exposed(client, head) || answer_redirect(client, head);
+    const struct field *left = head->method == METHOD_OPTIONS ? head_find(head, FIELD_MAX_FORWARDS) : NULL;
+    uint64_t number;
+
+    if (!left || !slice_to_u64(left->value, &number) || number > 0)
+        return false;
+    stream->ops->reply(stream, head, &(struct reply){.status = 200, .body = SLICE(""), .more = OWN_ALLOW});
+    return true;
+}
+
+bool own_answer(struct client *client, struct client_stream *stream, const struct head *head)
+{
+    if (client->listener->answers_itself &&
+        (answer_challenge(client, stream, head) || answer_exposed(client, stream, head) ||
+         answer_redirect(client, stream, head)))
+        return true;
+    return answer_options(stream, head);
+}
+
+void own_error(struct reply *error, char body[OWN_ERROR_MAX], unsigned status, const char *word, bool json)
+{
+    struct slice reason = status_reason(status);
+    size_t size = json
+                      ? str_format(body, OWN_ERROR_MAX, "{\"status\":%u,\"error\":\"%s\"}\n", status, word)
+                      : str_format(body, OWN_ERROR_MAX,
+                                   "<!doctype html><title>%u %.*s</title><h1>%u %.*s</h1><p>%s</p>\n", status,
+                                   (int)reason.size, reason.at, status, (int)reason.size, reason.at, word);
+
+    *error = (struct reply){.status = status,
+                            .type = json ? "application/json" : "text/html; charset=utf-8",
+                            .body = {body, size},
+                            .more = status == 503   ? "Retry-After: 1\r\n"
+                                    : status == 405 ? OWN_ALLOW
+                                                    : ""};
+}
+
+void own_log(struct client *client, const struct head *head, unsigned status, size_t size, const char *word)
+{
+    struct proxy *proxy = client->proxy;
+    struct access_record record = {.wall_us = clock_wall_us(),
+                                   .client = {client->peer.ip, client->peer.ip_size},
+                                   .head = {"", 0},
+                                   .minor = head ? head->minor : 1,
+                                   .is_h2 = client->h2 != NULL,
+                                   .status = status,
+                                   .bytes_sent = size,
+                                   .word = word};
+    char line[OWN_LINE_MAX];
+
+    count(&proxy->counters.requests, 1);
+    count(status < 400   ? &proxy->counters.responses_2xx
+          : status < 500 ? &proxy->counters.responses_4xx
+                         : &proxy->counters.responses_5xx,
+          1);
+    if (!proxy->log_is_on)
+        return;
+    if (head) {
+        size_t line_size = str_format(line, sizeof line, "%.*s %.*s", (int)head->method_text.size,
+                                      head->method_text.at, (int)head->target.size, head->target.at);
+        record.head = (struct slice){line, line_size};
+    }
+    access_log_write(proxy->log, &record);
 }

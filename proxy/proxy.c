@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/net.h"
-#include "proxy/client.h"
+#include "proxy/client_h2.h"
 #include "proxy/link.h"
 #include "proxy/listener.h"
 #include "proxy/tunnel.h"
@@ -82,6 +82,8 @@ struct proxy *proxy_new(struct loop *loop, struct snapshot *snapshot, const stru
     slab_init(&proxy->link_slab, sizeof(struct link));
     slab_init(&proxy->link_stream_slab, link_h2_stream_size());
     slab_init(&proxy->tunnel_slab, tunnel_size());
+    slab_init(&proxy->h2_slab, sizeof(struct client_h2));
+    slab_init(&proxy->h2_stream_slab, sizeof(struct client_h2_stream));
     deadline_init(&proxy->drain_deadline, on_drain_over, proxy);
     deadline_init(&proxy->unlisten_deadline, on_unlisten, proxy);
     open_log(proxy, options->access_log);
@@ -131,6 +133,8 @@ void proxy_free(struct proxy **owner)
     slab_fini(&proxy->link_slab);
     slab_fini(&proxy->link_stream_slab);
     slab_fini(&proxy->tunnel_slab);
+    slab_fini(&proxy->h2_slab);
+    slab_fini(&proxy->h2_stream_slab);
     snapshot_unref(&proxy->snapshot);
     mem_free(proxy);
 }

@@ -53,7 +53,8 @@ void exposed_page_unref(struct exposed_page **page);
     X(responses_3xx) X(responses_4xx) X(responses_5xx) X(tunnels_opened) X(tunnels_closed) \
     X(links_opened) X(links_reused) X(links_stale) X(retries) X(queued) X(queue_full) X(queue_timeout) \
     X(no_worker) X(client_gone) X(bytes_from_clients) X(bytes_to_clients) X(log_lines_dropped) \
-    X(tls_handshakes) X(tls_resumed) X(tls_failed) X(affinity_set) X(affinity_moved)
+    X(tls_handshakes) X(tls_resumed) X(tls_failed) X(affinity_set) X(affinity_moved) \
+    X(h2_connections) X(h2_resets) X(h2_refused) X(h2_broken)
 /* clang-format on */
 struct proxy_counters {
 #define X(name) _Atomic uint64_t name;

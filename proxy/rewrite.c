@@ -217,7 +217,9 @@ static char *put_ours(char *at, const struct head *head, const struct said *said
         at = h1_put(at, SLICE("Via: "));
         at = said->has_via ? put_list(at, head, FIELD_VIA) : at;
         if (config->via)
-            at = h1_put(at, head->minor ? SLICE("1.1 drover") : SLICE("1.0 drover"));
+            at = h1_put(at, head->is_h2   ? SLICE("2.0 drover")
+                            : head->minor ? SLICE("1.1 drover")
+                                          : SLICE("1.0 drover"));
         else
             at -= 2; /* the last ", " */
         at = h1_put(at, SLICE("\r\n"));
@@ -372,6 +374,28 @@ void rewrite_response(struct buffer *into, const struct head *head, const struct
     at = put_framing(at, head, plan);
     CHECK((size_t)(at - start) <= room);
     buffer_commit(into, (size_t)(at - start));
+}
+
+unsigned rewrite_response_fields(struct h2_field *into, char length[H2_LENGTH_MAX], const struct head *head,
+                                 uint64_t wall_us)
+{
+    bool has_date = head->status < 200;
+    unsigned fields = 0;
+
+    for (unsigned i = 0; i < head->field_count; i++) {
+        const struct field *field = &head->fields[i];
+        if (response_drops[field->known] || field->named_by_connection)
+            continue;
+        has_date = has_date || field->known == FIELD_DATE;
+        into[fields++] = (struct h2_field){.name = field->name, .value = field->value};
+    }
+    if (!has_date)
+        into[fields++] = (struct h2_field){.name = SLICE("date"), .value = http_date(wall_us)};
+    if (head->has_content_length && head->status >= 200 && head->status != 204)
+        into[fields++] = (struct h2_field){
+            .name = SLICE("content-length"),
+            .value = {length, (size_t)(h1_put_number(length, head->content_length) - length)}};
+    return fields;
 }
 
 void rewrite_trailers(struct buffer *into, struct slice trailers)

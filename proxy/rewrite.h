@@ -5,6 +5,7 @@
 #ifndef DROVER_PROXY_REWRITE_H
 #define DROVER_PROXY_REWRITE_H
 
+#include "http/h2.h"
 #include "proxy/exchange.h"
 
 /* Appends the request's head for a worker, without framing fields and the empty line. `real` (46 bytes)
@@ -29,6 +30,10 @@ struct response_plan {
 };
 void rewrite_response(struct buffer *into, const struct head *head, const struct response_plan *plan,
                       uint64_t wall_us);
+/* The response's fields for an HTTP/2 client, into HEAD_FIELDS_MAX + 2 places; they point into the head, constants and `length`. Returns how many. */
+#define H2_LENGTH_MAX 20
+unsigned rewrite_response_fields(struct h2_field *into, char length[H2_LENGTH_MAX], const struct head *head,
+                                 uint64_t wall_us);
 void rewrite_trailers(struct buffer *into, struct slice trailers); /* as fields, without the empty line */
 
 #endif

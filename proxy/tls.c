@@ -37,6 +37,7 @@ struct tls_staple {
 
 struct tls_listener {
     struct address address;
+    bool http2;
     const struct ticket_keys *tickets;
     unsigned pair_count;
     SSL_CTX **pairs;
@@ -155,13 +156,14 @@ static int on_name(SSL *ssl, int *alert, void *argument)
 static int on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_size,
                         const unsigned char *offered, unsigned offered_size, void *argument)
 {
-    static const unsigned char ours[] = "\x08http/1.1";
+    static const unsigned char ours[] = "\x02h2\x08http/1.1";
+    const struct tls_listener *listener = argument;
+    unsigned skip = listener->http2 ? 0 : 3;
     unsigned char *found;
 
     (void)ssl;
-    (void)argument;
-    if (SSL_select_next_proto(&found, chosen_size, ours, sizeof ours - 1, offered, offered_size) !=
-        OPENSSL_NPN_NEGOTIATED)
+    if (SSL_select_next_proto(&found, chosen_size, ours + skip, sizeof ours - 1 - skip, offered,
+                              offered_size) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *chosen = found;
     return SSL_TLSEXT_ERR_OK;
@@ -288,7 +290,7 @@ static const char *make_pair(SSL_CTX *context, struct tls_listener *listener,
                           (struct slice){pair->key.bytes, pair->key.size}, &blames_key);
     SSL_CTX_set_tlsext_servername_callback(context, on_name);
     SSL_CTX_set_tlsext_servername_arg(context, listener);
-    SSL_CTX_set_alpn_select_cb(context, on_protocols, NULL);
+    SSL_CTX_set_alpn_select_cb(context, on_protocols, listener);
     return why;
 }
 
@@ -299,6 +301,7 @@ static const char *make_listener(struct tls_listener *listener, const struct lis
     const char *why = NULL;
 
     listener->address = config->address;
+    listener->http2 = config->http2;
     listener->tickets = tickets;
     listener->pairs = mem_zero((config->tls.pair_count + 1) * sizeof(SSL_CTX *));
     listener->staples = mem_zero((config->tls.pair_count + 1) * sizeof *listener->staples);

@@ -26,7 +26,7 @@ struct tunnel {
     uint32_t tag;
     struct proxy *proxy;
     struct list node;
-    struct client *client;
+    struct tunnel_client *client;
     struct link *link;
     struct direction to_link, to_client;
     struct deadline deadline; /* idle, or the end after a close frame of ours */
@@ -43,6 +43,7 @@ struct tunnel {
     struct pool *pool; /* referenced: its name is in the log */
     char real[46];
     uint8_t real_size;
+    bool is_h2;
     enum failure failure;
 };
 
@@ -61,6 +62,7 @@ static void log_end(struct tunnel *tunnel)
         .client = {tunnel->real, tunnel->real_size},
         .head = buffer_slice(&tunnel->log_head),
         .minor = 1,
+        .is_h2 = tunnel->is_h2,
         .status = 101,
         .bytes_sent = tunnel->sent,
         .bytes_received = tunnel->received,
@@ -82,7 +84,7 @@ static void on_free(struct task *task)
 /* Ends it: both connections are closed, the place is released. */
 static void finish(struct tunnel *tunnel)
 {
-    struct client *client = tunnel->client;
+    struct tunnel_client *client = tunnel->client;
 
     if (tunnel->is_over)
         return;
@@ -101,7 +103,7 @@ static void finish(struct tunnel *tunnel)
     task_cancel(&tunnel->task);
     task_init(&tunnel->task, on_free);
     task_at_end(&tunnel->task, tunnel->proxy->loop);
-    client_close(client);
+    client->ops->close(client);
 }
 
 void tunnel_client_closed(struct tunnel *tunnel)
@@ -131,14 +133,14 @@ static bool is_to_client(const struct tunnel *tunnel, const struct direction *di
 static ssize_t read_source(struct tunnel *tunnel, const struct direction *direction, void *into, size_t room)
 {
     return is_to_client(tunnel, direction) ? link_receive(tunnel->link, into, room)
-                                           : client_read(tunnel->client, into, room);
+                                           : tunnel->client->ops->read(tunnel->client, into, room);
 }
 
 static ssize_t write_target(struct tunnel *tunnel, const struct direction *direction, const void *bytes,
                             size_t size)
 {
     return is_to_client(tunnel, direction)
-               ? client_write(tunnel->client, bytes, size)
+               ? tunnel->client->ops->write(tunnel->client, bytes, size)
                : link_deliver(tunnel->link, &(struct iovec){(void *)(uintptr_t)bytes, size}, 1);
 }
 
@@ -146,13 +148,16 @@ static bool source_has_more(const struct tunnel *tunnel, const struct direction 
 {
     return is_to_client(tunnel, direction)
                ? link_has_more(tunnel->link, got, TUNNEL_ROOM) || tunnel->link->peer_closed
-               : client_has_more(tunnel->client, got, TUNNEL_ROOM);
+               : tunnel->client->ops->has_more(tunnel->client, got, TUNNEL_ROOM);
 }
 
 static void wait_for_room(struct tunnel *tunnel, struct direction *direction)
 {
     direction->writable = false;
-    watch_writes(is_to_client(tunnel, direction) ? &tunnel->client->watch : &tunnel->link->watch);
+    if (is_to_client(tunnel, direction))
+        tunnel->client->ops->await_room(tunnel->client);
+    else
+        watch_writes(&tunnel->link->watch);
 }
 
 /* Writes what is pending. False: the tunnel has ended. */
@@ -257,7 +262,7 @@ static void shut_when_done(struct tunnel *tunnel, struct direction *direction)
     if (direction->at_end && !direction->is_shut && buffer_size(&direction->pending) == 0) {
         direction->is_shut = true;
         if (is_to_client(tunnel, direction))
-            client_shutdown_write(tunnel->client);
+            tunnel->client->ops->shutdown_write(tunnel->client);
         else
             link_shutdown_write(tunnel->link);
     }
@@ -406,9 +411,9 @@ void tunnels_close_all(struct proxy *proxy, unsigned code)
 
 /* --- opening --- */
 
-static struct tunnel *tunnel_new(struct exchange *exchange, struct client *client, struct link *link)
+static struct tunnel *tunnel_new(struct exchange *exchange, struct tunnel_client *client, struct link *link)
 {
-    struct proxy *proxy = client->proxy;
+    struct proxy *proxy = exchange->proxy;
     struct tunnel *tunnel = slab_take(&proxy->tunnel_slab);
 
     tunnel->tag = TUNNEL_TAG;
@@ -422,6 +427,7 @@ static struct tunnel *tunnel_new(struct exchange *exchange, struct client *clien
     tunnel->pool = pool_ref(exchange->pool);
     memcpy(tunnel->real, exchange->real, exchange->real_size);
     tunnel->real_size = exchange->real_size;
+    tunnel->is_h2 = exchange->is_h2;
     deadline_init(&tunnel->deadline, on_due, tunnel);
     deadline_init(&tunnel->close_at, on_close_at, tunnel);
     task_init(&tunnel->task, on_task);
@@ -433,7 +439,8 @@ static struct tunnel *tunnel_new(struct exchange *exchange, struct client *clien
     return tunnel;
 }
 
-void tunnel_open(struct exchange *exchange, struct client *client, struct link *link)
+void tunnel_open(struct exchange *exchange, struct tunnel_client *client, struct link *link,
+                 struct buffer *in, struct buffer *out)
 {
     struct tunnel *tunnel = tunnel_new(exchange, client, link);
 
@@ -448,11 +455,10 @@ void tunnel_open(struct exchange *exchange, struct client *client, struct link *
     exchange_becomes_tunnel(exchange);
     deadline_start(&tunnel->deadline, tunnel->proxy->loop, tunnel->idle_ms);
     tunnel->to_link = (struct direction){.readable = true, .writable = true};
-    tunnel->to_client = (struct direction){.pending = client->out, .readable = true, .writable = true};
-    client->out = (struct buffer){0};
+    tunnel->to_client = (struct direction){.pending = *out, .readable = true, .writable = true};
     /* What either side has said already comes first. */
-    struct buffer early_client = client->in, early_link = link->in;
-    client->in = link->in = (struct buffer){0};
+    struct buffer early_client = *in, early_link = link->in;
+    link->in = (struct buffer){0};
     if (push(tunnel, &tunnel->to_client) &&
         pass(tunnel, &tunnel->to_client, buffer_bytes(&early_link), buffer_size(&early_link)) &&
         pass(tunnel, &tunnel->to_link, buffer_bytes(&early_client), buffer_size(&early_client)))
