@@ -299,7 +299,7 @@ void client_h2_due(struct client *client)
     /* A head that does not come to its end holds up every other stream. */
     connection->is_leaving = true;
     deadline_stop(&connection->end_at);
-    h2_goaway(connection->h2, connection->waits == H2_WAIT_HEAD ? H2_PROTOCOL_ERROR : H2_NO_ERROR);
+    h2_goaway(connection->h2, h2_is_inside_head(connection->h2) ? H2_PROTOCOL_ERROR : H2_NO_ERROR);
     write_all(connection);
 }
 
