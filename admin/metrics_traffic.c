@@ -67,6 +67,12 @@ static const struct row {
     ROW(affinity_set, "drover_affinity_set", "Affinity cookies that clients were given."),
     ROW(affinity_moved, "drover_affinity_moved",
         "Those of them whose clients had one already that led nowhere."),
+    ROW(h2_connections, "drover_h2_connections", "Client connections that speak HTTP/2."),
+    ROW(h2_resets, "drover_h2_resets",
+        "Streams that a client reset, or that were reset because of what it sent."),
+    ROW(h2_refused, "drover_h2_refused",
+        "Streams refused because what the client had cancelled before was still held by workers."),
+    ROW(h2_broken, "drover_h2_broken", "HTTP/2 connections closed because of what the client sent."),
     ROW(log_lines_dropped, "drover_log_lines_dropped",
         "Lines of the access log that could not be written in time."),
 };

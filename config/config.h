@@ -53,7 +53,7 @@ struct listen_config {
     bool proxy_protocol; /* from trusted proxies */
     bool http2;
     bool websocket_over_http2; /* RFC 8441 */
-    unsigned redirect;   /* to https at this port; 0: off */
+    unsigned redirect;         /* to https at this port; 0: off */
     unsigned expose_count;
     char **expose; /* admin pages shown here too: exact paths, "/health/..." only */
 };

@@ -112,15 +112,55 @@ static int have_enough(struct h2 *h2, const char *why)
     return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+static void scan(struct h2 *h2, struct slice bytes)
+{
+    struct h2_scan *at = &h2->scan;
+
+    while (bytes.size > 0) {
+        size_t size = at->skip ? at->skip : sizeof at->head - at->size;
+        size = size < bytes.size ? size : bytes.size;
+        if (at->skip) {
+            at->skip -= (uint32_t)size;
+        } else {
+            memcpy(at->head + at->size, bytes.at, size);
+            at->size += (uint8_t)size;
+        }
+        bytes = (struct slice){bytes.at + size, bytes.size - size};
+        if (at->size < sizeof at->head)
+            continue;
+        h2->seen += at->head[3] != NGHTTP2_CONTINUATION;
+        at->skip = (uint32_t)at->head[0] << 16 | (uint32_t)at->head[1] << 8 | at->head[2];
+        at->size = 0;
+    }
+}
+
+/* What nghttp2 has passed over is of streams that are closed. */
+static bool charge_for_untold(struct h2 *h2)
+{
+    for (; h2->told < h2->seen; h2->told++)
+        if (!h2_budget_take(&h2->cheap))
+            return false;
+    return true;
+}
+
+static bool is_of_closed(struct h2 *h2, int32_t id)
+{
+    return id <= nghttp2_session_get_last_proc_stream_id(h2->session) && !h2_find(h2, id);
+}
+
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *argument)
 {
     struct h2 *h2 = argument;
 
     (void)session;
+    h2->told += head->type != NGHTTP2_CONTINUATION;
     switch (head->type) {
     case NGHTTP2_DATA: h2->data_was_empty = true; return 0;
     case NGHTTP2_HEADERS:
-    case NGHTTP2_CONTINUATION: return 0;
+        return is_of_closed(h2, head->stream_id) && !h2_budget_take(&h2->cheap)
+                   ? have_enough(h2, "too many heads of streams that are closed")
+                   : 0;
+    case NGHTTP2_CONTINUATION: return 0; /* nghttp2 counts them */
     case NGHTTP2_RST_STREAM:
         return h2_budget_take(&h2->resets) ? 0 : have_enough(h2, "streams are opened and reset too fast");
     default: return h2_budget_take(&h2->cheap) ? 0 : have_enough(h2, "too many frames that do nothing");
@@ -137,6 +177,20 @@ static int on_error(nghttp2_session *session, int code, const char *text, size_t
     (void)size;
     h2->problem = nghttp2_strerror(code);
     return 0;
+}
+
+/* nghttp2 passes over frames that nobody knows without a word, unless they are asked for. */
+static int on_unknown_frame(nghttp2_session *session, void **payload, const nghttp2_frame_hd *head,
+                            void *argument)
+{
+    struct h2 *h2 = argument;
+
+    (void)session;
+    (void)head;
+    *payload = NULL;
+    h2->told++;
+    return h2_budget_take(&h2->cheap) ? NGHTTP2_ERR_CANCEL
+                                      : have_enough(h2, "too many frames that do nothing");
 }
 
 static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int code, void *argument)
@@ -328,6 +382,9 @@ bool h2_receive(struct h2 *h2, struct slice bytes, uint64_t now_us)
     budget_refill(&h2->cheap, now_us);
     budget_refill(&h2->resets, now_us);
     taken = nghttp2_session_mem_recv(h2->session, (const uint8_t *)bytes.at, bytes.size);
+    scan(h2, bytes);
+    if (taken >= 0 && !charge_for_untold(h2))
+        taken = have_enough(h2, "too many frames of streams that are closed");
     if (taken >= 0)
         return true;
     h2->is_broken = true;
@@ -357,6 +414,7 @@ static nghttp2_session_callbacks *make_callbacks(void)
 
     CHECK(nghttp2_session_callbacks_new(&callbacks) == 0);
     nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, on_unknown_frame);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
@@ -383,6 +441,8 @@ static void make_session(struct h2 *h2)
     nghttp2_option_set_max_outbound_ack(option, ACKS_MAX);
     nghttp2_option_set_max_continuations(option, continuations > CONTINUATIONS_MIN ? continuations
                                                                                    : CONTINUATIONS_MIN);
+    for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
+        nghttp2_option_set_user_recv_extension_type(option, (uint8_t)type);
     if (h2->options.role == H2_ANSWERS)
         made = nghttp2_session_server_new2(&h2->session, callbacks, h2, option);
     else
@@ -425,6 +485,7 @@ struct h2 *h2_new(const struct h2_options *options, const struct h2_events *even
     h2->events = events;
     h2->owner = owner;
     list_init(&h2->noted);
+    h2->scan.skip = options->role == H2_ANSWERS ? H2_PREFACE_SIZE : 0;
     budget_init(&h2->cheap, CHEAP_BURST * times, CHEAP_A_SECOND * times);
     budget_init(&h2->resets, RESETS_BURST * times, RESETS_A_SECOND * times);
     make_session(h2);

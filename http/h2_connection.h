@@ -27,6 +27,13 @@ struct h2_block {
     struct slice trailer; /* once it is whole */
 };
 
+/* Where frames begin in what comes in: nghttp2 passes over some without a word. */
+struct h2_scan {
+    uint8_t head[9];
+    uint8_t size; /* of it so far */
+    uint32_t skip;
+};
+
 struct h2_line {
     uint32_t name_size, value_size;
 };
@@ -45,6 +52,8 @@ struct h2 {
     struct h2_block block;
 
     struct h2_budget cheap, resets;
+    struct h2_scan scan;
+    uint64_t seen, told; /* frames that came; of them nghttp2 has told, or they were charged for */
     bool data_was_empty; /* of the DATA frame that is coming in */
     bool is_broken;      /* nothing is read any more */
     bool end_announced, end_is_said;

@@ -135,12 +135,24 @@ static void on_write(struct task *task)
 
 /* --- in --- */
 
+static void send_fresh(struct client_h2 *connection)
+{
+    while (!list_is_empty(&connection->fresh)) {
+        struct client_h2_stream *stream =
+            list_entry(connection->fresh.next, struct client_h2_stream, fresh_node);
+        list_remove(&stream->fresh_node);
+        if (stream->stream.exchange)
+            exchange_go(stream->stream.exchange);
+    }
+}
+
 /* False: the connection has ended. */
 static bool take(struct client_h2 *connection, struct slice bytes)
 {
     struct client *client = connection->client;
     bool good = h2_receive(connection->h2, bytes, clock_us());
 
+    send_fresh(connection);
     if (connection->is_closed)
         return false;
     client_h2_write_soon(connection);
@@ -247,6 +259,7 @@ void client_h2_open(struct client *client)
     connection->client = client;
     connection->held = held_new();
     list_init(&connection->streams);
+    list_init(&connection->fresh);
     list_init(&connection->cuts);
     task_init(&connection->write_task, on_write);
     deadline_init(&connection->end_at, on_end_due, connection);

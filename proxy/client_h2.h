@@ -24,6 +24,8 @@ struct client_h2 {
     struct h2 *h2;
     struct list streams; /* client_h2_stream */
     unsigned stream_count;
+    /* Whose requests came with what is being read: one that is reset by it as well never reaches a worker (CVE-2023-44487). */
+    struct list fresh;
     struct list cuts;       /* those that are reset once what they have has been sent */
     struct held *held;      /* what requests that were cancelled still hold */
     struct task write_task; /* at the end of the turn */
@@ -38,6 +40,7 @@ struct client_h2_stream {
     struct h2_stream h2;
     struct client_h2 *connection;
     struct list node;         /* of the connection's streams */
+    struct list fresh_node;   /* of its fresh ones */
     struct list cut_node;     /* of its cuts */
     struct deadline deadline; /* send, else body */
     struct task free_task;

@@ -33,6 +33,7 @@ static void on_free(struct task *task)
 void client_h2_stream_lose(struct client_h2_stream *stream)
 {
     deadline_stop(&stream->deadline);
+    list_remove(&stream->fresh_node);
     list_remove(&stream->cut_node);
     if (stream->stream.exchange)
         exchange_client_gone(stream->stream.exchange);
@@ -158,6 +159,8 @@ static struct client_h2_stream *stream_new(struct client_h2 *connection)
     stream->stream.held = connection->held;
     stream->connection = connection;
     stream->tunnel.ops = &client_h2_tunnel_ops;
+    stream->stream.waits_for_go = true;
+    list_push_back(&connection->fresh, &stream->fresh_node);
     list_init(&stream->cut_node);
     list_push_back(&connection->streams, &stream->node);
     connection->stream_count++;

@@ -483,11 +483,17 @@ struct exchange *exchange_open(struct proxy *proxy, struct client_stream *stream
         exchange_refuse(exchange, FAILURE_BODY_TOO_LARGE);
         return NULL;
     }
-    if (!exchange->collects)
+    if (!exchange->collects && !stream->waits_for_go)
         exchange_dispatch(exchange);
-    else if (exchange->expects_continue)
+    else if (exchange->collects && exchange->expects_continue)
         stream->ops->interim(stream, NULL);
     return stream->exchange;
+}
+
+void exchange_go(struct exchange *exchange)
+{
+    if (exchange->state == EXCHANGE_COLLECTING && !exchange->collects)
+        exchange_dispatch(exchange);
 }
 
 /* --- the log --- */

@@ -46,6 +46,7 @@ struct client_ops {
 struct client_stream {
     const struct client_ops *ops;
     struct exchange *exchange; /* NULL between requests */
+    bool waits_for_go;         /* exchange_go sends the request on its way, not exchange_open */
     struct held *held; /* counts what is cancelled and still held; NULL: one at a time needs no count */
 };
 
@@ -101,7 +102,7 @@ struct exchange {
     char *request_trailers; /* to an HTTP/2 worker */
     bool to_h2;             /* the pool speaks it: bodies go without chunks */
     bool is_grpc;           /* asked of such a pool */
-    bool is_h2; /* the client's */
+    bool is_h2;             /* the client's */
     bool is_websocket, expects_continue, wants_json, client_half_closed, ended, is_tunnel;
     enum framing framing; /* of the request */
     uint64_t content_length, received, sent;
@@ -140,6 +141,7 @@ static inline bool head_has_body(const struct head *head)
  * (stream->ops->answer was called). */
 struct exchange *exchange_open(struct proxy *proxy, struct client_stream *stream, const struct peer *peer,
                                const struct head *head);
+void exchange_go(struct exchange *exchange);
 /* A piece of the request's body. False: enough for now, wait for `resume`. The exchange may have ended. */
 bool exchange_body(struct exchange *exchange, struct slice data);
 void exchange_body_end(struct exchange *exchange, struct slice trailers);

@@ -71,8 +71,7 @@ void link_h2_forget(struct link_h2_stream *stream)
     struct link_h2 *h2 = home_of(stream);
 
     CHECK(!stream->stream.exchange && !stream->h2.id);
-    if (stream->stream.place.backend)
-        place_release(&stream->stream.place, clock_us());
+    link_stream_release(&stream->stream);
     deadline_stop(&stream->stream.deadline);
     list_remove(&stream->node);
     list_remove(&stream->touched_node);
@@ -280,7 +279,7 @@ static void on_end(void *owner, struct h2_stream *h2, struct slice trailers)
     home->is_proven = true;
     deadline_stop(&stream->stream.deadline);
     /* before the client has its answer: its next request finds the place free */
-    place_release(&stream->stream.place, clock_us());
+    link_stream_release(&stream->stream);
     exchange_on_end(exchange, trailers);
     if (!h2->end_is_sent) /* the rest of the request is of no use */
         link_h2_drop(&stream->stream);

@@ -21,7 +21,7 @@ struct listener {
     struct tls_listener *tls;          /* of `tls_contexts` */
     struct tls_contexts *tls_contexts; /* referenced */
     unsigned expose_count;
-    char **expose;         /* of `config` */
+    char **expose; /* of `config` */
     bool http2, websocket_over_http2;
     bool proxy_protocol;   /* trusted proxies say first whose connection it is */
     unsigned redirect;     /* to https at this port; 0: off */

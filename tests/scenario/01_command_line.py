@@ -118,13 +118,13 @@ routes:
 def what_does_not_work_yet_is_an_unknown_key(stage):
     lines = check(stage, """\
 listen:
-  - {address: 127.0.0.1:8443, http2: on}
+  - {address: 127.0.0.1:8443, http3: on}
 pools:
   web:
     command: "true"
     workers: 2
 """)
-    for key in ("http2",):
+    for key in ("http3",):
         assert any("unknown" in line and key in line for line in lines), (key, lines)
 
 

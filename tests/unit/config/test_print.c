@@ -62,12 +62,14 @@ START_TEST(every_option_is_shown_as_it_was_decided)
 
     ck_assert_str_eq(
         text,
-        "threads: 1\nlisten:\n  - address: 0.0.0.0:81\n    proxy_protocol: off\ntrusted_proxies: []\nadmin: "
+        "threads: 1\nlisten:\n  - address: 0.0.0.0:81\n    proxy_protocol: off\n    http2: on\n    "
+        "websocket_over_http2: on\ntrusted_proxies: []\nadmin: "
         "127.0.0.1:9900\n"
         "control: /a/c\nstatsd: off\naccess_log: stdout\nlog_format: text\nvia: on\nunderscores: drop\n"
         "timeouts:\n  header: 10s\n  body: 30s\n  keep_alive: 75s\n  send: 30s\n  connect: 2s\n"
         "  response: 1m\n  stall: 1m\n  tunnel: 1h\n  drain: 30s\n  drain_tunnel: 5m\n  shutdown: 25s\n"
         "limits:\n  header: 32k\n  headers: 100\n  body: 10m\n  connections: 16384\n  connections_per_ip: 0\n"
+        "  streams: 100\n"
         "routes:\n  - path: /\n    pool: web\n"
         "pools:\n  web:\n    kind: proxied\n    servers: [\"api:80 weight=1\"]\n    protocol: h1\n    "
         "concurrency: 0\n"

@@ -28,8 +28,9 @@ START_TEST(keys_that_are_not_known_suggest_the_nearest)
         {"pools:\n  a:\n    command: sh $SOCKET\n    wokers: 4\n",
          "t.yaml:4:5: pools.a: unknown key 'wokers', did you mean 'workers'?\n"},
         {POOL("stickiness: off"), "t.yaml:1:34: pools.a: unknown key 'stickiness'\n"},
-        {"listen: [{address: 127.0.0.1:8000, affinity: {}, http2: on}]\n" POOL_A,
-         "t.yaml:1:36: listen[0]: unknown key 'affinity'\nt.yaml:1:50: listen[0]: unknown key 'http2'\n"},
+        {"listen: [{address: 127.0.0.1:8000, affinity: {}, http3: on}]\n" POOL_A,
+         "t.yaml:1:36: listen[0]: unknown key 'affinity'\nt.yaml:1:50: listen[0]: unknown key 'http3', did "
+         "you mean 'http2'?\n"},
         {"limits: {connections_per_user: 4}\n" POOL_A,
          "t.yaml:1:10: limits: unknown key 'connections_per_user', did you mean 'connections_per_ip'?\n"},
         {"timeouts: {header: 1s, boddy: 1s}\n" POOL_A,
