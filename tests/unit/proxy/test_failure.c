@@ -42,8 +42,9 @@ END_TEST
 /* behaviour.md section 4: what counts towards max_fails, and nothing else. */
 START_TEST(only_what_a_backend_did_is_held_against_it)
 {
-    static const enum failure its_own[] = {FAILURE_REFUSED, FAILURE_CONNECT_TIMEOUT, FAILURE_CLOSED,
-                                           FAILURE_UNREADABLE, FAILURE_RESPONSE_TIMEOUT};
+    static const enum failure its_own[] = {FAILURE_REFUSED,          FAILURE_CONNECT_TIMEOUT,
+                                           FAILURE_CLOSED,           FAILURE_UNREADABLE,
+                                           FAILURE_RESPONSE_TIMEOUT, FAILURE_REFUSED_STREAM};
     unsigned blamed = 0;
 
     for (unsigned i = 0; i < sizeof its_own / sizeof *its_own; i++)
@@ -58,7 +59,8 @@ START_TEST(another_backend_is_asked_only_when_this_one_gave_no_byte)
 {
     for (int i = 0; i < FAILURES; i++)
         ck_assert_msg(failures[i].try_another == (i == FAILURE_REFUSED || i == FAILURE_CONNECT_TIMEOUT ||
-                                                  i == FAILURE_STALE || i == FAILURE_CLOSED),
+                                                  i == FAILURE_STALE || i == FAILURE_CLOSED ||
+                                                  i == FAILURE_UNPROCESSED || i == FAILURE_REFUSED_STREAM),
                       "%s", failures[i].word);
 }
 END_TEST
