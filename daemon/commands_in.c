@@ -119,12 +119,23 @@ static bool tell_rollout(struct part *part, struct buffer *page, bool *is_good)
     return true;
 }
 
+static bool is_in_file(struct engine *engine, const char *pool)
+{
+    const struct part *part = parts_find(engine, pool);
+
+    return part && part->config;
+}
+
 /* False: it is not over. */
 static bool answer_waiting(struct engine *engine, struct waiting_rollout *waiting)
 {
     struct buffer page = {0};
     bool is_over = true, is_good = true;
 
+    if (waiting->pool[0] && !is_in_file(engine, waiting->pool)) {
+        buffer_print(&page, "%s: it left the file: its workers end", waiting->pool);
+        is_good = false;
+    }
     for (unsigned i = 0; i < engine->part_count && is_over; i++) {
         struct part *part = engine->parts[i];
         if (!waiting->pool[0] || strcmp(part->name, waiting->pool) == 0)
@@ -144,9 +155,8 @@ static bool answer_waiting(struct engine *engine, struct waiting_rollout *waitin
 static void on_wait(void *owner, struct admin_request *request, const char *pool)
 {
     struct engine *engine = owner;
-    struct part *part = pool ? parts_find(engine, pool) : NULL;
 
-    if (pool && (!part || !part->config)) {
+    if (pool && !is_in_file(engine, pool)) {
         reply(request, false, "no pool is named '%s'", pool);
         return;
     }

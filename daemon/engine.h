@@ -24,6 +24,7 @@ struct part {
     struct list node;                 /* when it is leaving: no longer in the file, its workers drain */
     const struct pool_config *config; /* of the engine's configuration; NULL when leaving */
     char name[64];
+    struct pool_config *former; /* what is known of a pool that left the file before this engine; owned */
     struct fleet *fleet;
     struct servers *servers;
     struct statsd_totals reported; /* with `measure: statsd` */
@@ -89,7 +90,7 @@ void parts_adopt(struct engine *engine, struct config *config);
 void parts_close(struct engine *engine);
 /* leaving ones too, behind the others; NULL */
 struct part *parts_find(struct engine *engine, const char *pool);
-struct part *parts_of_slot(struct engine *engine, int slot);
+struct part *parts_of_slot(struct engine *engine, int slot); /* whose worker sits there */
 void parts_changed(struct part *part); /* the next snapshot is made at the end of this turn */
 void parts_publish(struct engine *engine);
 void parts_tick(struct engine *engine);    /* several times a second */

@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "daemon/engine.h"
 
+#define FORMER_STOP_MS 10000 /* `stop.timeout` where it is no longer known; most of it has passed */
+
 /* --- what fleets and servers say --- */
 
 void parts_changed(struct part *part)
@@ -179,6 +181,9 @@ static void part_free(struct part *part)
     fleet_free(&part->fleet);
     servers_free(&part->servers);
     pool_unref(&part->pool);
+    if (part->former)
+        mem_free(part->former->name);
+    mem_free(part->former);
     mem_free(part);
 }
 
@@ -234,6 +239,31 @@ static struct part *take_old(struct engine *engine, struct part **old, unsigned 
     return NULL;
 }
 
+/* Those that were leaving when the engine before this one fell: of their pool nothing but the name is known, and no
+ * request comes. */
+static void take_in_former(struct engine *engine, const struct slot *slot)
+{
+    struct pool_config *former = mem_zero(sizeof *former);
+    struct part *part;
+
+    *former = (struct pool_config){.name = mem_dup(slot->pool),
+                                   .is_launched = true,
+                                   .is_background = true,
+                                   .stop_timeout = FORMER_STOP_MS};
+    part = part_new(engine, engine->config, former);
+    part->former = former;
+    leave(part);
+}
+
+static void open_former(struct engine *engine)
+{
+    for (int i = 0; i < SLOTS_MAX; i++) {
+        const struct slot *slot = &engine->slots->slot[i];
+        if (atomic_load(&slot->claimed) == 2 && slot->is_worker && !parts_of_slot(engine, i))
+            take_in_former(engine, slot);
+    }
+}
+
 static void on_publish(struct task *task)
 {
     parts_publish(container_of(task, struct engine, publish));
@@ -248,6 +278,7 @@ void parts_open(struct engine *engine)
     engine->parts = mem_zero((config->pool_count + 1) * sizeof(struct part *));
     for (unsigned i = 0; i < config->pool_count; i++)
         engine->parts[i] = part_new(engine, engine->config, &config->pools[i]);
+    open_former(engine);
     parts_publish(engine);
 }
 
@@ -281,22 +312,28 @@ void parts_close(struct engine *engine)
     mem_free(engine->parts);
 }
 
-struct part *parts_find(struct engine *engine, const char *pool)
+/* A pool's workers may still leave while servers fill the pool of that name, or the other way round. */
+static struct part *find(const struct engine *engine, const char *pool, bool only_fleets)
 {
     for (unsigned i = 0; i < engine->part_count; i++)
-        if (strcmp(engine->parts[i]->name, pool) == 0)
+        if (strcmp(engine->parts[i]->name, pool) == 0 && (engine->parts[i]->fleet || !only_fleets))
             return engine->parts[i];
     list_each_safe (node, next, &engine->leaving) {
         struct part *part = list_entry(node, struct part, node);
-        if (strcmp(part->name, pool) == 0)
+        if (strcmp(part->name, pool) == 0 && (part->fleet || !only_fleets))
             return part;
     }
     return NULL;
 }
 
+struct part *parts_find(struct engine *engine, const char *pool)
+{
+    return find(engine, pool, false);
+}
+
 struct part *parts_of_slot(struct engine *engine, int slot)
 {
-    return slot >= 0 && slot < SLOTS_MAX ? parts_find(engine, engine->slots->slot[slot].pool) : NULL;
+    return slot >= 0 && slot < SLOTS_MAX ? find(engine, engine->slots->slot[slot].pool, true) : NULL;
 }
 
 /* --- the next snapshot --- */

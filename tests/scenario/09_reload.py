@@ -200,3 +200,19 @@ def pools_come_and_go(stage):
         assert wire.get("/extra").text == "web.1"
     until(lambda: not any(is_running(pid) for pid in extra), "its workers are ended", 15)
     assert drover.pids() == web and "extra" not in drover.health()["pools"]
+
+
+@scenario(limit=40)
+def a_pool_may_become_one_of_servers_and_one_of_workers_again(stage):
+    server = stage.backend()
+    drover = stage.web(plain(), workers=2)
+    pools, pids = drover.config["pools"], drover.pids()
+    drover.write({**drover.config, "pools": {"web": {"servers": [server.address]}}})
+    drover.told("reload")
+    until(lambda: not any(is_running(pid) for pid in pids), "its workers are ended", 15)
+    drover.wait_said("web.1: stopping -> gone")
+    drover.wait_said("web.2: stopping -> gone")
+    drover.write({**drover.config, "pools": pools})
+    drover.told("reload")
+    drover.wait_workers("web", 2)
+    assert drover.get().text in ("web.1", "web.2")

@@ -99,3 +99,25 @@ def an_engine_that_dies_while_drover_stops_does_not_come_back(stage):
     os.kill(engine, signal.SIGKILL)
     drover.wait_exit(10)
     assert not children(drover.pid)
+
+
+@scenario(limit=60, may_crash=True)
+def workers_of_a_pool_that_left_the_file_end_also_when_the_engine_falls_meanwhile(stage):
+    drover = stage.web(plain(), workers=1, top={"timeouts": {"drain": "5s"}})
+    drover.config["pools"]["other"] = {"command": plain(), "workers": 2}
+    drover.config["routes"] = [{"path": "/slow", "pool": "other"}, {"path": "/", "pool": "web"}]
+    drover.write(drover.config)
+    drover.told("reload")
+    drover.wait_workers("other", 2)
+    pids, engine = drover.pids("other"), drover.engine()
+    drover.wire().send_request("GET", "/slow?ms=60000")
+    drover.wait_said("other.1: starting -> healthy")
+    until(lambda: drover.pool("other")["workers"] and any(one["active_connections"] for one in drover.workers("other")), drover.health)
+    del drover.config["pools"]["other"], drover.config["routes"]
+    drover.write(drover.config)
+    drover.told("reload")
+    os.kill(engine, signal.SIGKILL)
+    until(lambda: not any(is_running(pid) for pid in pids), "its workers are ended", 20)
+    drover.wait_up()
+    drover.wait_said("other.1: stopping -> gone")
+    assert drover.get().text == "web.1"
