@@ -106,6 +106,7 @@ static void slot_clear(struct slot *slot)
     atomic_store(&slot->state_since_us, 0);
     atomic_store(&slot->crashes, 0);
     atomic_store(&slot->retiring, 0);
+    atomic_store(&slot->is_outdated, 0);
     atomic_store(&slot->children, 0);
     atomic_store(&slot->memory, 0);
     atomic_store(&slot->requests_before, 0);

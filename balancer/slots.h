@@ -64,10 +64,11 @@ struct slot {
     /* Written by the control thread of the engine that decides. */
     _Alignas(64) _Atomic uint32_t state; /* enum worker_state */
     _Atomic uint64_t state_since_us;
-    _Atomic uint32_t crashes;         /* in a row, for the backoff */
-    _Atomic uint32_t retiring;        /* 1: is to go when it holds nothing; survives an engine's crash */
-    _Atomic uint32_t children;        /* workers of its own, and 1; 0 = not counted */
-    _Atomic uint64_t memory;          /* proportional set size, bytes; 0 = not measured */
+    _Atomic uint32_t crashes;     /* in a row, for the backoff */
+    _Atomic uint32_t retiring;    /* enum fate of the fleet: what is to become of it */
+    _Atomic uint32_t is_outdated; /* its process was started from an older file's command, environment ... */
+    _Atomic uint32_t children;    /* workers of its own, and 1; 0 = not counted */
+    _Atomic uint64_t memory;      /* proportional set size, bytes; 0 = not measured */
     _Atomic uint64_t requests_before; /* of `requests`: answered by the processes before this one */
     _Atomic uint32_t exit_reason;     /* of the last process: enum ending */
     _Atomic uint64_t exit_memory;     /* what it held when it was killed for memory */

@@ -219,37 +219,40 @@ static void publish(struct fleet *fleet)
         fleet->callbacks.on_members(fleet, fleet->owner);
 }
 
+static void match_wanted(struct fleet *fleet)
+{
+    unsigned wanted = fleet_processes(fleet), staying = count_staying(fleet);
+    struct worker *added;
+
+    /* Of a single one the last process has ended before the next is started, whatever happened. */
+    if (fleet_is_single(fleet) && staying < fleet->count)
+        wanted = staying;
+    for (; staying < wanted && room_lets_start(fleet) && (added = fleet_add_worker(fleet)); staying++)
+        worker_start(added);
+    while (staying > wanted && retire_one(fleet))
+        staying--;
+}
+
 /* The last act of whatever happened: present follows wanted. The owner may free an empty fleet from
  * on_members. */
 void fleet_settle(struct fleet *fleet)
 {
     remove_over(fleet);
-    if (!fleet->is_frozen && !fleet->is_held) {
-        unsigned wanted = fleet_processes(fleet), staying = count_staying(fleet);
-        struct worker *added;
-        /* Of a single one the last process has ended before the next is started, whatever happened. */
-        if (fleet_is_single(fleet) && staying < fleet->count)
-            wanted = staying;
-        for (; staying < wanted && room_lets_start(fleet) && (added = fleet_add_worker(fleet)); staying++)
-            worker_start(added);
-        while (staying > wanted && retire_one(fleet))
-            staying--;
+    if (!fleet->is_frozen) {
+        if (!fleet->is_held)
+            match_wanted(fleet);
         rollout_step(fleet);
         remove_over(fleet); /* one that waited for its next start is gone at once */
     }
     publish(fleet);
 }
 
-static void adopt_workers(struct fleet *fleet)
+/* Who came for whom, and what the engine before this one could not finish saying of those that died or became
+ * ready. */
+static void settle_fates(struct fleet *fleet)
 {
-    const struct pool_config *pool = fleet->pool;
     struct worker *old = NULL, *replacement = NULL;
 
-    for (int i = 0; i < SLOTS_MAX; i++) {
-        const struct slot *slot = &fleet->slots->slot[i];
-        if (atomic_load(&slot->claimed) == 2 && slot->is_worker && strcmp(slot->pool, pool->name) == 0)
-            worker_adopt(insert(fleet, i));
-    }
     for (unsigned i = 0; i < fleet->count; i++) {
         if (!old && fleet->workers[i]->fate == FATE_UNTIL_REPLACED)
             old = fleet->workers[i];
@@ -263,10 +266,25 @@ static void adopt_workers(struct fleet *fleet)
     else if (replacement)
         worker_set_fate(replacement, FATE_STAYS);
     for (unsigned i = 0; i < fleet->count; i++) {
-        enum fate fate = fleet->workers[i]->fate;
-        if ((fate == FATE_UNTIL_REPLACED || fate == FATE_UNTIL_RENEWED) && !fleet->workers[i]->is_running)
-            rollout_on_gone(fleet->workers[i]);
+        struct worker *worker = fleet->workers[i];
+        enum fate fate = worker->fate;
+        if ((fate == FATE_UNTIL_REPLACED || fate == FATE_UNTIL_RENEWED) && !worker->is_running)
+            rollout_on_gone(worker);
+        else if ((fate == FATE_REPLACES || fate == FATE_RENEWS) && worker->state == WORKER_HEALTHY)
+            rollout_on_ready(worker);
     }
+}
+
+static void adopt_workers(struct fleet *fleet)
+{
+    const struct pool_config *pool = fleet->pool;
+
+    for (int i = 0; i < SLOTS_MAX; i++) {
+        const struct slot *slot = &fleet->slots->slot[i];
+        if (atomic_load(&slot->claimed) == 2 && slot->is_worker && strcmp(slot->pool, pool->name) == 0)
+            worker_adopt(insert(fleet, i));
+    }
+    settle_fates(fleet);
     rollout_resume(fleet);
     signals_count(fleet);
     unsigned present = count_present(fleet);

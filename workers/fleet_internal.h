@@ -137,6 +137,7 @@ void replace_outdated(struct fleet *fleet); /* the configuration is another */
 
 /* rollout.c: one is replaced at a time. */
 bool rollout_is_quiet(const struct fleet *fleet);         /* nobody is to be replaced */
+bool rollout_is_crowded(const struct fleet *fleet);       /* too many processes for another beside them */
 void rollout_begin(struct fleet *fleet, const char *why); /* a round through all that are marked */
 void rollout_resume(struct fleet *fleet);                 /* what an engine before this one began */
 void rollout_forget(struct fleet *fleet);                 /* what came of the last one, unless it goes on */

@@ -19,10 +19,12 @@ bool fleet_drain(struct fleet *fleet, unsigned number)
     if (!worker)
         return false;
     fleet_decide(fleet, DECISION_REPLACE, worker->slot->name, "by hand", "drained; another takes its place");
-    if (worker->state == WORKER_HEALTHY && worker_counts(worker))
+    if (worker->state != WORKER_HEALTHY || !worker_counts(worker))
+        worker_retire(worker); /* it serves nobody */
+    else if (worker->fate == FATE_STAYS)
         replace_later(worker);
     else
-        worker_retire(worker); /* it serves nobody */
+        worker->is_replaced_asked = true; /* its turn comes in any case */
     fleet_settle(fleet);
     return true;
 }
@@ -83,8 +85,8 @@ static bool mark(struct worker *worker, bool surge, bool is_asked)
         worker_set_fate(worker, surge ? FATE_UNTIL_REPLACED : FATE_UNTIL_RENEWED);
         worker->is_replaced_asked = is_asked;
         return false;
-    case WORKER_STARTING: /* serves nobody yet */
-        if (worker->fate == FATE_REPLACES || surge) {
+    case WORKER_STARTING: /* serves nobody yet; but those that come and go at once are not heaped up */
+        if (worker->fate == FATE_REPLACES || (surge && !rollout_is_crowded(worker->fleet))) {
             bool is_missed = worker_counts(worker);
             worker_retire(worker);
             return is_missed;
@@ -153,6 +155,7 @@ void replace_outdated(struct fleet *fleet)
             continue;
         }
         outdated++;
+        atomic_store(&worker->slot->is_outdated, 1);
         fresh += mark(worker, surge, worker->is_replaced_asked);
     }
     start_fresh(fleet, fresh);

@@ -8,6 +8,9 @@
  *     until renewed    without room beside it: when all others serve it is drained and stopped, then another is
  *                      started in its own slot (FATE_RENEWS): the pool is never more than one short
  *
+ * A replacement that does not fit into memory for ten seconds: a round through all is frozen, any other is renewed
+ * instead (recycling for memory must not wait for memory).
+ *
  * When one that came does not become ready, nobody else is replaced and the old ones go on. A rollout is a round
  * through all of the pool, for `drover restart` or a changed configuration; who asks is in replace.c. The fates
  * are in the slots, so that the next engine goes on with it. */
@@ -49,6 +52,13 @@ bool rollout_is_quiet(const struct fleet *fleet)
 {
     return !find_fate(fleet, FATE_UNTIL_REPLACED) && !find_fate(fleet, FATE_REPLACES) &&
            !find_fate(fleet, FATE_UNTIL_RENEWED) && !find_fate(fleet, FATE_RENEWS);
+}
+
+bool rollout_is_crowded(const struct fleet *fleet)
+{
+    unsigned wanted = fleet_processes(fleet);
+
+    return fleet->count + 1 > MOST_TIMES_WANTED * (wanted ? wanted : 1);
 }
 
 /* --- a round through all --- */
@@ -145,16 +155,29 @@ static void wait_longer(struct fleet *fleet)
                                                   pool->start_backoff_max, random_u32());
 }
 
-static void start_replacement(struct fleet *fleet, const struct worker *old)
+/* There is none beside it. Whether a round through all may cost a worker for a while is for who asked for it; one that
+ * is ill, too large or drained by hand does not stay for that: it goes first. */
+static void do_without_room(struct worker *old)
 {
-    unsigned wanted = fleet_processes(fleet);
+    struct fleet *fleet = old->fleet;
 
-    if (fleet->count + 1 > MOST_TIMES_WANTED * (wanted ? wanted : 1))
+    if (fleet->rollout.phase == ROLLOUT_GOING) {
+        freeze(fleet, old->slot->name,
+               "has no room for another beside it in memory (drover restart --no-surge needs none)");
+        return;
+    }
+    fleet_decide(fleet, DECISION_MEMORY, old->slot->name, "goes first",
+                 "no room for its replacement beside it: it is drained and stopped, then another starts");
+    worker_set_fate(old, FATE_UNTIL_RENEWED);
+}
+
+static void start_replacement(struct fleet *fleet, struct worker *old)
+{
+    if (rollout_is_crowded(fleet))
         return;
     if (!room_lets_start(fleet)) {
-        if (fleet->rollout.phase == ROLLOUT_GOING && room_is_short_for_long(fleet))
-            freeze(fleet, old->slot->name,
-                   "has no room for another beside it in memory (drover restart --no-surge needs none)");
+        if (room_is_short_for_long(fleet))
+            do_without_room(old);
         return;
     }
     struct worker *replacement = fleet_add_worker(fleet);
@@ -169,10 +192,28 @@ static void start_replacement(struct fleet *fleet, const struct worker *old)
     worker_start(replacement);
 }
 
-/* Whose going costs nothing, else anyone while all others serve. */
+/* It would be started now, but for want of memory; the wait may be for ever. */
+static bool is_kept_out(const struct worker *worker)
+{
+    return worker->state == WORKER_BACKOFF && clock_us() >= worker->due_us &&
+           room_is_short_for_long(worker->fleet);
+}
+
+/* What keeps the others from being spared; NULL: it will pass. */
+static const char *why_missing(const struct worker *worker)
+{
+    if (is_kept_out(worker))
+        return "has no room in memory, and no other can be spared";
+    if (worker->state == WORKER_BACKOFF && atomic_load(&worker->slot->crashes) > 0)
+        return "ends again and again, and no other can be spared";
+    return worker->is_unfit ? "is not fit, and no other can be spared" : NULL;
+}
+
+/* Whose going costs nothing, else anyone while all others serve. Who is recycled makes room for one that has none. */
 static struct worker *choose_to_renew(struct fleet *fleet)
 {
     struct worker *missing = NULL, *next = NULL;
+    bool is_round = fleet->rollout.phase == ROLLOUT_GOING;
 
     for (unsigned i = 0; i < fleet->count; i++) {
         struct worker *worker = fleet->workers[i];
@@ -180,23 +221,28 @@ static struct worker *choose_to_renew(struct fleet *fleet)
             continue;
         if (worker->fate == FATE_UNTIL_RENEWED && (!next || !worker_serves(worker)))
             next = worker;
-        if (!worker_serves(worker))
+        if (!worker_serves(worker) && (is_round || !is_kept_out(worker)))
             missing = worker;
     }
     if (!next || !missing || !worker_serves(next))
         return next;
-    if (missing->state == WORKER_BACKOFF && atomic_load(&missing->slot->crashes) > 0)
-        freeze(fleet, missing->slot->name, "ends again and again, and no other can be spared");
-    else if (missing->is_unfit)
-        freeze(fleet, missing->slot->name, "is not fit, and no other can be spared");
+    const char *why = why_missing(missing);
+    if (why) {
+        wait_longer(fleet); /* who is recycled is due again at once */
+        freeze(fleet, missing->slot->name, why);
+    }
     return NULL;
 }
 
 void rollout_step(struct fleet *fleet)
 {
-    const struct worker *old = find_fate(fleet, FATE_UNTIL_REPLACED);
+    struct worker *old = find_fate(fleet, FATE_UNTIL_REPLACED), *renewed = find_fate(fleet, FATE_RENEWS);
 
     note_end(fleet);
+    if (renewed && is_kept_out(renewed)) {
+        worker_set_fate(renewed, FATE_STAYS);
+        freeze(fleet, renewed->slot->name, "has no room in memory any more");
+    }
     if (find_fate(fleet, FATE_REPLACES) || find_fate(fleet, FATE_RENEWS) ||
         clock_us() < fleet->replace_after_us)
         return;

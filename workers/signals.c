@@ -23,10 +23,10 @@ unsigned fleet_processes(const struct fleet *fleet)
     return fleet_is_steered(fleet) && wanted > 1 ? 1 : wanted;
 }
 
-/* Its process was started as one that knows these signals. */
-static bool knows_signals(const struct worker *worker)
+/* As what its process was started; where nobody knows that any more (an engine fell in between) the keeper does. */
+static const struct pool_config *origin_of(const struct worker *worker)
 {
-    return worker->made_as && worker->made_as->signal_up > 0;
+    return worker->made_as ? worker->made_as : worker->fleet->pool;
 }
 
 static void count(struct worker *worker)
@@ -35,7 +35,7 @@ static void count(struct worker *worker)
     unsigned young_ms = fleet->boot_ms ? fleet->boot_ms : BOOT_UNKNOWN_MS;
     struct children children = {0, 0};
 
-    worker->is_counted = worker->is_running && knows_signals(worker) &&
+    worker->is_counted = worker->is_running && origin_of(worker)->signal_up > 0 &&
                          children_count(fleet->proc, worker->pid, young_ms, &children);
     worker->children = children.count;
     worker->young = children.young;
@@ -56,7 +56,7 @@ void signals_count(struct fleet *fleet)
 /* TTIN and TTOU stop a process that has no handler for them: a shell around gunicorn, for one. */
 static void signal_worker(struct worker *worker, enum steer_signal signal)
 {
-    const struct pool_config *made_as = worker->made_as;
+    const struct pool_config *made_as = origin_of(worker);
     int number = signal == STEER_MORE ? made_as->signal_up : made_as->signal_down;
 
     if (!children_signal_is_caught(worker->fleet->proc, worker->pid, number)) {

@@ -103,6 +103,7 @@ void worker_set_origin(struct worker *worker)
     forget_origin(worker);
     worker->made_by = config;
     worker->made_as = worker->fleet->pool;
+    atomic_store(&worker->slot->is_outdated, 0);
 }
 
 void worker_free(struct worker **worker)
@@ -532,7 +533,7 @@ void worker_adopt(struct worker *worker)
     worker->fate = fate <= FATE_RENEWS ? (enum fate)fate : FATE_GOES;
     worker->is_replaced_asked = worker->fate == FATE_UNTIL_REPLACED ||
                                 worker->fate == FATE_UNTIL_RENEWED; /* for whatever reason: it goes on */
-    if (!worker->is_replaced_asked)
+    if (!worker->is_replaced_asked && !atomic_load(&slot->is_outdated))
         worker_set_origin(worker);
     if (pid != 0) {
         bool has_address = take_process(worker, atomic_load(&slot->generation), pid);

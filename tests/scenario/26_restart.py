@@ -155,7 +155,7 @@ def an_engine_that_is_killed_in_the_middle_goes_on_with_it_and_the_command_waits
 
 @scenario(limit=60)
 def a_command_that_leaves_does_not_stop_it_and_a_second_one_begins_anew(stage):
-    drover = stage.web(site(stage, 1), workers=2)
+    drover = stage.web(plain("--start-delay", "500"), workers=2)  # so that it is not over before the command is gone
     before = drover.pids()
     command = subprocess.Popen([stage.binary, "-c", drover.file, "restart", "web"], stdout=subprocess.PIPE, cwd=drover.directory)
     assert b"one by one" in command.stdout.readline()
@@ -208,3 +208,15 @@ def wrong_words_are_told_and_change_nothing(stage):
     until(lambda: len(drover.pids()) == 1 and not set(before) & set(drover.pids()), drover.workers, 20)
     drover.stop()
     drover.told("restart", "web", status=3)
+
+
+@scenario(limit=60)
+def a_command_that_waits_for_a_pool_is_told_when_the_pool_leaves_the_file(stage):
+    drover = stage.web(plain("--start-delay", "1000"), workers=1)
+    drover.config["pools"] = {"other": {"command": plain(), "workers": 1}}
+    command = restarting(drover, "web")
+    until(lambda: len(drover.workers()) == 2, drover.workers)
+    drover.write(drover.config)
+    drover.told("reload")
+    command.join(30)
+    assert command.result.returncode == 1 and "left the file" in command.result.stderr, command.result

@@ -204,8 +204,11 @@ START_TEST(whoever_comes_after_others_starts_when_it_is_let)
     ck_assert_uint_eq(world.heard_count, 0);
     ck_assert(fleet_is_held(world.fleet) && !fleet_is_up(world.fleet));
     fleet_scale(world.fleet, 3, 3);
+    fleet_restart(world.fleet, true); /* over at once: there is nobody yet */
     listen_to_orders();
     ck_assert_uint_eq(world.heard_count, 0);
+    const char *text;
+    ck_assert_int_eq(fleet_rollout(world.fleet, &text), ROLLOUT_DONE);
     fleet_begin(world.fleet);
     listen_to_orders();
     ck_assert_uint_eq(heard(ORDER_START), 3);

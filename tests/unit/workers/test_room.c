@@ -211,6 +211,63 @@ static const char *how_it_goes(enum fleet_rollout wanted)
     return text;
 }
 
+/* Else one that leaks would wait for room until the kernel ends it. */
+START_TEST(who_is_to_be_replaced_goes_first_when_there_is_no_room_for_ten_seconds)
+{
+    all_are_up(100 * MIB);
+    machine_has(1000 * MIB, 120 * MIB);
+    pass(2 * S);
+    ck_assert(fleet_drain(world.fleet, 2));
+    for (int i = 0; i < 9; i++)
+        pass(1 * S);
+    ck_assert_uint_eq(members(), 4);
+    for (int i = 0; i < 3; i++)
+        pass(1 * S);
+    listen_to_orders();
+    ck_assert_str_eq(last_decision()->why, "goes first");
+    ck_assert_uint_eq(heard(ORDER_STOP), 1);
+    machine_has(1000 * MIB, 220 * MIB);
+    ends(2, 0);
+    pass(2 * S);
+    pass(200 * MS);
+    keeper_obeys();
+    ck_assert_uint_eq(heard(ORDER_START), 1);
+    becomes_ready(2);
+    ck_assert_uint_eq(members(), 4);
+}
+END_TEST
+
+START_TEST(one_that_went_first_and_finds_no_room_any_more_holds_up_nobody)
+{
+    all_are_up(100 * MIB);
+    machine_has(1000 * MIB, 120 * MIB);
+    pass(2 * S);
+    listen_to_orders();
+    fleet_restart(world.fleet, false);
+    pass(1 * S);
+    pass(1 * S);
+    listen_to_orders();
+    ends(world.slots->slot[world.heard[0].slot].number, 0); /* somebody else took what it held */
+    for (int i = 0; i < 9; i++)
+        pass(1 * S);
+    how_it_goes(ROLLOUT_GOING);
+    for (int i = 0; i < 3; i++)
+        pass(1 * S);
+    ck_assert_ptr_nonnull(strstr(how_it_goes(ROLLOUT_FROZEN), "no room in memory"));
+    ck_assert_uint_eq(members(), 3);
+    fleet_restart(world.fleet, false); /* nobody else can be spared */
+    for (int i = 0; i < 12; i++)
+        pass(1 * S);
+    how_it_goes(ROLLOUT_FROZEN);
+    ck_assert_uint_eq(members(), 3);
+    machine_has(1000 * MIB, 300 * MIB);
+    pass(2 * S);
+    pass(200 * MS);
+    keeper_obeys();
+    ck_assert_uint_eq(heard(ORDER_START), 1);
+}
+END_TEST
+
 START_TEST(a_restart_without_room_for_a_second_one_says_so_and_how_it_would_go)
 {
     all_are_up(100 * MIB);
@@ -438,6 +495,8 @@ static int run_room(void)
         a_pool_without_workers_starts_one_whatever_there_is,
         one_that_died_is_started_again_only_when_it_fits,
         a_replacement_that_does_not_fit_waits,
+        who_is_to_be_replaced_goes_first_when_there_is_no_room_for_ten_seconds,
+        one_that_went_first_and_finds_no_room_any_more_holds_up_nobody,
         a_restart_without_room_for_a_second_one_says_so_and_how_it_would_go,
         a_restart_that_lets_the_old_one_go_first_needs_no_room_beside_it,
         the_pools_own_bound_holds_whatever_the_machine_has,
