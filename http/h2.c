@@ -94,6 +94,8 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     h2->streams -= h2->streams > 0;
     if (!stream)
         return 0;
+    if (stream->is_unsent)
+        code = H2_REFUSED_STREAM;
     stream->is_closed = true;
     stream->close_code = code;
     if (h2->gathers)
@@ -250,6 +252,17 @@ static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *fram
     (void)flags;
     (void)argument;
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+/* A request that waited to be sent while the peer's GOAWAY came: it has not left us. */
+static int on_frame_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int code, void *argument)
+{
+    struct h2_stream *stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+
+    (void)argument;
+    if (stream && frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+        stream->is_unsent = code == NGHTTP2_ERR_START_STREAM_NOT_ALLOWED;
+    return 0;
 }
 
 static void refuse_stream(struct h2 *h2, int32_t id, enum h2_code code)
@@ -424,6 +437,7 @@ static nghttp2_session_callbacks *make_callbacks(void)
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, h2_on_frame_sent);
     nghttp2_session_callbacks_set_send_data_callback(callbacks, h2_on_send_data);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_sent);
     nghttp2_session_callbacks_set_error_callback2(callbacks, on_error);
     return callbacks;
 }

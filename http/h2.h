@@ -66,6 +66,7 @@ struct h2_stream {
     bool end_is_sent;    /* END_STREAM has gone out; `end_is_told`: on_sent has said so */
     bool end_is_told;
     bool is_deferred; /* nothing to send until there is data or the end */
+    bool is_unsent;   /* its head was never sent, and will not be */
     bool is_closed, is_noted;
 };
 

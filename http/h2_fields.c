@@ -308,8 +308,9 @@ enum h1_verdict h2_read_response(struct head *head, struct h2_block *block, enum
         head->has_content_length = false, head->content_length = 0;
     if (bare || method == METHOD_HEAD || status == 304)
         head->framing = FRAMING_NONE;
-    else if (head->framing == FRAMING_NONE)
-        head->framing = ends ? FRAMING_LENGTH : FRAMING_UNTIL_CLOSE;
+    else if (head->framing == FRAMING_NONE &&
+             !ends) /* one that ends with its head stays one: gRPC's "trailers-only" */
+        head->framing = FRAMING_UNTIL_CLOSE;
     if (head->framing == FRAMING_LENGTH)
         head->has_content_length = true;
     return H1_DONE;

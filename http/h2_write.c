@@ -238,7 +238,7 @@ int h2_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
         gather_payload(h2, stream, size);
         h2_note(h2, stream);
     }
-    if (size >= 1024 || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+    if (size >= 1024 || h2_stream_unsent(stream) == 0 || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         h2_budget_refund(&h2->cheap, 2); /* who takes bytes says so by WINDOW_UPDATEs */
     return is_full(h2) ? NGHTTP2_ERR_PAUSE
                        : 0; /* nghttp2 would go on with the next frame of payload by itself */
@@ -263,6 +263,8 @@ int h2_on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void 
         return 0;
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
+    if (frame->hd.type == NGHTTP2_HEADERS)
+        h2_budget_refund(&h2->cheap, 2);
     stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     if (stream) {
         stream->end_is_sent = true;

@@ -118,9 +118,12 @@ static void write_all(struct client_h2 *connection)
     if (!push(connection))
         return;
     if (!list_is_empty(&connection->cuts)) { /* what can be sent of them is sent */
-        while (!list_is_empty(&connection->cuts))
-            client_h2_stream_end(list_entry(connection->cuts.next, struct client_h2_stream, cut_node),
-                                 H2_INTERNAL_ERROR);
+        while (!list_is_empty(&connection->cuts)) {
+            struct client_h2_stream *stream =
+                list_entry(connection->cuts.next, struct client_h2_stream, cut_node);
+            bool is_told = stream->is_told && stream->h2.end_is_sent;
+            client_h2_stream_end(stream, is_told ? H2_NO_ERROR : H2_INTERNAL_ERROR);
+        }
         if (!push(connection))
             return;
     }

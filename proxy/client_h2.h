@@ -48,6 +48,7 @@ struct client_h2_stream {
     bool has_body;     /* the request */
     bool has_no_body;  /* the response */
     bool awaits_send;  /* `deadline` is that of timeouts.send */
+    bool is_told;      /* that it is cut: a call of gRPC's, in its words */
     bool is_websocket; /* an extended CONNECT */
     struct tunnel_client tunnel;
     struct buffer in; /* of a WebSocket: what the tunnel has not read yet */

@@ -64,14 +64,16 @@ void client_h2_stream_end(struct client_h2_stream *stream, enum h2_code code)
 
 /* --- in time --- */
 
+/* A client of gRPC may be silent within its call as long as it likes. */
 static void await_body(struct client_h2_stream *stream)
 {
     struct proxy *proxy = stream->connection->client->proxy;
+    bool is_call = stream->stream.exchange && stream->stream.exchange->is_grpc;
+    bool is_awaited = stream->has_body && !stream->body_is_done && !is_call;
 
     if (stream->awaits_send)
         return;
-    deadline_start(&stream->deadline, proxy->loop,
-                   stream->has_body && !stream->body_is_done ? proxy->snapshot->config->timeouts.body : 0);
+    deadline_start(&stream->deadline, proxy->loop, is_awaited ? proxy->snapshot->config->timeouts.body : 0);
 }
 
 static void await_send(struct client_h2_stream *stream)
@@ -147,8 +149,9 @@ static void begin(struct client_h2_stream *stream, struct head *head)
     }
     stream->is_websocket = head->is_extended_connect;
     await_body(stream);
-    if (!own_answer(client, &stream->stream, head))
-        exchange_open(client->proxy, &stream->stream, &client->peer, head);
+    if (!own_answer(client, &stream->stream, head) &&
+        exchange_open(client->proxy, &stream->stream, &client->peer, head))
+        await_body(stream);
 }
 
 static struct client_h2_stream *stream_new(struct client_h2 *connection)

@@ -6,6 +6,7 @@
 #include "http/date.h"
 #include "http/fields.h"
 #include "proxy/client_h2.h"
+#include "proxy/grpc.h"
 #include "proxy/own_answer.h"
 #include "proxy/rewrite.h"
 
@@ -66,12 +67,32 @@ static void send_reply(struct client_h2_stream *stream, const struct reply *repl
     send_end_of(stream, SLICE(""));
 }
 
+/* To a call of gRPC's: all in the head ("trailers-only"). The log and the metrics have the status of HTTP. */
+static void answer_grpc(struct client_h2_stream *stream, unsigned status, const char *word)
+{
+    char code[4];
+    struct h2_field fields[] = {
+        {.name = SLICE("date"), .value = http_date(clock_wall_us())},
+        {.name = SLICE("content-type"), .value = SLICE("application/grpc")},
+        {.name = SLICE("grpc-status")},
+        {.name = SLICE("grpc-message"), .value = slice_of(word)},
+    };
+
+    fields[2].value = (struct slice){
+        code, (size_t)(h1_put_number(code, grpc_status(stream->stream.exchange->failure, status)) - code)};
+    send_fields(stream, 200, fields, 4, true);
+}
+
 static void answer(struct client_stream *base, unsigned status, const char *word)
 {
     struct client_h2_stream *stream = client_h2_stream_of(base);
     char body[OWN_ERROR_MAX];
     struct reply error;
 
+    if (base->exchange->is_grpc) {
+        answer_grpc(stream, status, word);
+        return;
+    }
     stream->has_no_body = base->exchange->method == METHOD_HEAD;
     own_error(&error, body, status, word, base->exchange->wants_json);
     send_reply(stream, &error);
@@ -151,7 +172,16 @@ static void send_end(struct client_stream *base, struct slice trailers)
 static void cut(struct client_stream *base)
 {
     struct client_h2_stream *stream = client_h2_stream_of(base);
+    const struct exchange *exchange = base->exchange;
 
+    if (exchange->is_grpc) {
+        char trailers[96];
+        str_format(trailers, sizeof trailers, "grpc-status: %u\r\ngrpc-message: %s\r\n",
+                   grpc_status(exchange->failure, failures[exchange->failure].status),
+                   failures[exchange->failure].word);
+        h2_end(stream->connection->h2, &stream->h2, slice_of(trailers));
+        stream->is_told = true;
+    }
     exchange_client_gone(base->exchange);
     if (stream->connection->is_closed)
         return;

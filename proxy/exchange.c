@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "http/websocket.h"
 #include "proxy/client.h"
+#include "proxy/grpc.h"
 #include "proxy/link.h"
 #include "proxy/retry.h"
 #include "proxy/rewrite.h"
@@ -424,25 +425,13 @@ static void take_websocket(struct exchange *exchange, const struct head *head)
         websocket_accept(key->value, exchange->websocket_accept);
 }
 
-static bool is_grpc(const struct head *head)
-{
-    static const struct slice name = SLICE("application/grpc");
-    const struct field *type = head_find(head, FIELD_CONTENT_TYPE);
-
-    if (!type || type->value.size < name.size ||
-        !slice_equal_nocase((struct slice){type->value.at, name.size}, name))
-        return false;
-    return type->value.size == name.size || type->value.at[name.size] == '+' ||
-           type->value.at[name.size] == ';';
-}
-
 /* What only matters to a pool that speaks HTTP/2. False: it cannot be asked this. */
 static bool prepare_for_h2(struct exchange *exchange, const struct head *head)
 {
     exchange->to_h2 = exchange->pool->config->protocol == PROTOCOL_H2;
     if (!exchange->to_h2)
         return true;
-    exchange->is_grpc = is_grpc(head);
+    exchange->is_grpc = grpc_is_call(head);
     if (head->has_trailer_te) /* RFC 9113 section 8.2.2: the one kind of TE there is; gRPC insists on it */
         buffer_append(&exchange->head, "TE: trailers\r\n", 14);
     return !exchange->is_websocket;

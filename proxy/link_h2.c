@@ -65,6 +65,8 @@ static void fail_all(struct link_h2 *h2, enum failure failure)
             link_h2_drop(&stream->stream);
             continue;
         }
+        stream->stream.is_reused =
+            stream->stream.is_reused || h2->is_left; /* as an idle one that it closes: no failure */
         if (stream->begun_at == h2->delivered)
             link_stream_unwrite(&stream->stream); /* nothing of it has left us */
         word = failure_of(stream, failure);
@@ -160,8 +162,10 @@ static bool write_once(struct link *link)
 
     if (done == 0) {
         count = h2_unsent(h2->h2, parts, H2_PARTS);
-        if (count == 0)
+        if (count == 0) {
+            h2_sent(h2->h2, 0); /* what was not to be sent has its events, too */
             return false;
+        }
         done = link_deliver(link, parts, count);
         h2->delivered += done > 0 ? (uint64_t)done : 0;
         h2_sent(h2->h2, done > 0 ? (size_t)done : 0);

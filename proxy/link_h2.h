@@ -20,6 +20,7 @@ struct link_h2 {
     uint64_t delivered; /* bytes that the kernel took */
     bool is_ready;      /* the worker's settings came: streams may begin */
     bool is_proven;     /* a response has ended */
+    bool is_left;       /* the worker has said that it ends the connection, and that all is well */
     bool retires;       /* takes no more streams: closed when the last has ended */
     bool blocked;       /* the socket takes nothing now */
 };

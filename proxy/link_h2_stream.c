@@ -342,6 +342,7 @@ static void on_goaway(void *owner, uint32_t code)
                     link->backend->authority, code);
     else if (link->state == LINK_IDLE)
         idle_ended_early(link);
+    h2->is_left = code == H2_NO_ERROR;
     link_h2_retire(h2);
 }
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 
 from kit import ROOT, TEXT, free_port, scenario
 
@@ -73,4 +74,14 @@ def node(stage):
         socket.send("hello")
         assert socket.receive()[1].endswith(b": hello")
         socket.close()
+    assert drover.stop() == 0
+
+
+@scenario(limit=40)
+def grpc(stage):
+    drover = example(stage, "grpc")
+    told = subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "examples/grpc/client.py"), f"127.0.0.1:{drover.port}"], text=True,
+                          capture_output=True, timeout=30)
+    lines = told.stdout.split("\n")
+    assert set(lines[:4]) == {f"hello you, this is web.{n}" for n in (1, 2)} and lines[4:7] == ["0", "1", "2"], told
     assert drover.stop() == 0

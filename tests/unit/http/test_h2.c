@@ -246,7 +246,7 @@ START_TEST(bytes_may_come_and_go_one_at_a_time)
     h2_respond(answering.h2, &answering.stream, 404, NULL, 0, true);
     talk_by(1);
     assert_heard(&answering, "GET /x?y host=a.org x-a=1; end; all sent; closed 0; ");
-    assert_heard(&asking, "all sent; 404 length=0; end; closed 0; ");
+    assert_heard(&asking, "all sent; 404; end; closed 0; ");
     teardown();
 }
 END_TEST
@@ -369,9 +369,23 @@ START_TEST(the_end_comes_in_two_steps)
     talk();
     h2_respond(answering.h2, &answering.stream, 200, NULL, 0, true);
     talk();
-    assert_heard(&asking, "goaway 0; 200 length=0; end; closed 0; ");
+    assert_heard(&asking, "goaway 0; 200; end; closed 0; ");
     ck_assert(h2_is_over(answering.h2));
     ck_assert(h2_is_over(asking.h2));
+    teardown();
+}
+END_TEST
+
+START_TEST(a_request_that_waited_as_a_goaway_came_was_not_looked_at)
+{
+    setup();
+    talk();
+    ask(&get, NULL, 0, true);
+    h2_goaway(answering.h2, H2_NO_ERROR);
+    (void)pass(&answering, &asking, SIZE_MAX);
+    talk();
+    assert_heard(&asking, "goaway 0; closed 7; ");
+    assert_heard(&answering, "");
     teardown();
 }
 END_TEST
@@ -414,4 +428,5 @@ UNIT_MAIN("http/h2", a_request_and_its_answer_pass, bytes_may_come_and_go_one_at
           trailers_pass_both_ways, interim_heads_come_before_the_final_one,
           what_is_not_taken_holds_the_peer_back, a_reset_is_the_last_word,
           a_stream_that_nobody_accepts_is_refused, data_of_a_stream_that_was_reset_gives_its_window_back,
-          the_end_comes_in_two_steps, extended_connect_comes_as_a_handshake, garbage_breaks_the_connection)
+          the_end_comes_in_two_steps, a_request_that_waited_as_a_goaway_came_was_not_looked_at,
+          extended_connect_comes_as_a_handshake, garbage_breaks_the_connection)
