@@ -136,84 +136,26 @@ struct tls_stream *tls_connect(SSL_CTX *context, int fd, const char *name)
     return stream;
 }
 
-/* --- targets --- */
-
-struct tls_target {
-    _Atomic uint32_t references;
-    SSL_CTX *context;
-    char *name;
-};
-
-SSL_CTX *tls_client_context(struct slice ca, bool verifies, bool speaks_h2)
-{
-    const char *protocols = speaks_h2 ? "\x02h2" : "\x08http/1.1";
-    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    bool good;
-
-    CHECK(context);
-    good =
-        SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
-        SSL_CTX_set_alpn_protos(context, (const unsigned char *)protocols, (unsigned)strlen(protocols)) == 0;
-    (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    SSL_CTX_set_verify(context, verifies ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
-    if (good && verifies)
-        good = ca.size ? certificates_trust(context, ca, false) > 0
-                       : SSL_CTX_set_default_verify_paths(context) == 1;
-    if (!good) {
-        SSL_CTX_free(context);
-        context = NULL;
-    }
-    ERR_clear_error();
-    return context;
-}
-
-struct tls_target *tls_target_new(SSL_CTX *context, const char *name)
-{
-    struct tls_target *target = mem_zero(sizeof *target);
-
-    atomic_init(&target->references, 1);
-    CHECK(SSL_CTX_up_ref(context) == 1);
-    target->context = context;
-    target->name = mem_dup(name);
-    return target;
-}
-
-struct tls_target *tls_target_ref(struct tls_target *target)
-{
-    if (target)
-        atomic_fetch_add_explicit(&target->references, 1, memory_order_relaxed);
-    return target;
-}
-
-void tls_target_unref(struct tls_target **owner)
-{
-    struct tls_target *target = *owner;
-
-    *owner = NULL;
-    if (!target || atomic_fetch_sub_explicit(&target->references, 1, memory_order_acq_rel) > 1)
-        return;
-    SSL_CTX_free(target->context);
-    mem_free(target->name);
-    mem_free(target);
-}
-
-struct tls_stream *tls_reach(const struct tls_target *target, int fd)
-{
-    return tls_connect(target->context, fd, target->name);
-}
-
 /* --- the end --- */
 
 void tls_free(struct tls_stream **owner, bool says_goodbye)
 {
     struct tls_stream *stream = *owner;
+    struct tls_target *target;
 
     *owner = NULL;
     if (!stream)
         return;
     if (says_goodbye)
         tls_shutdown_write(stream);
+    target = SSL_get_app_data(stream->ssl); /* tls_reach */
+    if (target &&
+        stream->is_open) /* else OpenSSL thinks that a session that was cut is not to be used again */
+        SSL_set_shutdown(stream->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(stream->ssl);
+    if (target && !stream->is_open) /* perhaps it is what was remembered that the peer does not like */
+        tls_target_forget(target);
+    tls_target_unref(&target);
     mem_free(stream);
 }
 

@@ -12,7 +12,8 @@
 
 struct tls_stream;
 
-/* Whom to connect to by TLS: a context and the name that is asked for and verified. Immutable, counted. */
+/* Whom to connect to by TLS: a context, the name that is asked for and verified, and some sessions of the past, so that the next
+ * handshake is shorter. Counted; any thread (tls_target.c). */
 struct tls_target;
 /* A context for connecting: peers are verified by `ca` (PEM; empty: those that the system trusts), or not at all. NULL: `ca` cannot be
  * read. The caller frees it (SSL_CTX_free). `speaks_h2`: HTTP/2 is asked for by ALPN instead of HTTP/1.1. */
@@ -21,7 +22,9 @@ struct tls_target *tls_target_new(SSL_CTX *context,
                                   const char *name);          /* references the context, copies the name */
 struct tls_target *tls_target_ref(struct tls_target *target); /* NULL gives NULL */
 void tls_target_unref(struct tls_target **target);
-struct tls_stream *tls_reach(const struct tls_target *target, int fd);
+/* Over a descriptor that is connected, or will be. The stream holds a reference. */
+struct tls_stream *tls_reach(struct tls_target *target, int fd);
+void tls_target_forget(struct tls_target *target); /* its sessions */
 
 /* The descriptor stays the caller's. The context is referenced. */
 struct tls_stream *tls_accept(SSL_CTX *context, int fd);

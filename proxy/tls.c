@@ -28,8 +28,10 @@ struct tls_name {
     unsigned pair;
 };
 
-/* An OCSP response; without bytes: none. */
-struct tls_staple {
+/* A pair, in the context that it is served from. With an OCSP response, or without bytes. */
+struct tls_pair {
+    SSL_CTX *context;  /* referenced; for two with one name and keys of two kinds the same */
+    X509 *certificate; /* referenced */
     char *bytes;
     size_t size;
     int64_t until; /* seconds since the epoch */
@@ -40,8 +42,7 @@ struct tls_listener {
     bool http2;
     const struct ticket_keys *tickets;
     unsigned pair_count;
-    SSL_CTX **pairs;
-    struct tls_staple *staples; /* by pair */
+    struct tls_pair *pairs;
     unsigned name_count;
     struct tls_name *names; /* sorted by name, then by pair */
 };
@@ -109,7 +110,7 @@ static SSL_CTX *find_pair(const struct tls_listener *listener, const char *name)
             to = middle;
     }
     if (from < listener->name_count && strcmp(listener->names[from].name, name) == 0)
-        return listener->pairs[listener->names[from].pair];
+        return listener->pairs[listener->names[from].pair].context;
     return NULL;
 }
 
@@ -122,7 +123,7 @@ SSL_CTX *tls_listener_choose(const struct tls_listener *listener, const char *as
     if (size > 0 && asked[size - 1] == '.')
         size--;
     if (size < 1 || size > NAME_MAX_SIZE)
-        return listener->pairs[0];
+        return listener->pairs[0].context;
     for (size_t i = 0; i < size; i++)
         name[i] = asked[i] >= 'A' && asked[i] <= 'Z' ? (char)(asked[i] + 32) : asked[i];
     name[size] = 0;
@@ -132,7 +133,7 @@ SSL_CTX *tls_listener_choose(const struct tls_listener *listener, const char *as
         *--dot = '*';
         found = find_pair(listener, dot);
     }
-    return found ? found : listener->pairs[0];
+    return found ? found : listener->pairs[0].context;
 }
 
 /* --- callbacks, on the loops --- */
@@ -208,9 +209,15 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 
 static int on_status(SSL *ssl, void *argument)
 {
-    const struct tls_staple *held = argument;
+    const struct tls_listener *listener = argument;
+    const X509 *shown = SSL_get_certificate(ssl);
+    const struct tls_pair *held = listener->pairs;
     unsigned char *copy;
 
+    while (held < listener->pairs + listener->pair_count && held->certificate != shown)
+        held++;
+    if (held == listener->pairs + listener->pair_count || !held->bytes)
+        return SSL_TLSEXT_ERR_NOACK;
     if (held->until < (int64_t)(clock_wall_us() / 1000000))
         return SSL_TLSEXT_ERR_NOACK;
     copy = OPENSSL_memdup(held->bytes, held->size);
@@ -257,24 +264,63 @@ static bool ask_for_certificates(SSL_CTX *context, const struct tls_config *tls)
     return certificates_trust(context, (struct slice){tls->client_ca.bytes, tls->client_ca.size}, true) > 0;
 }
 
-/* The OCSP response belongs to the context's certificate. */
-static void staple(struct tls_staple *held, SSL_CTX *context, const struct file_config *file)
+/* The OCSP response belongs to the pair's certificate. */
+static void staple(struct tls_listener *listener, struct tls_pair *held, const struct file_config *file)
 {
     if (!file->bytes || !ocsp_answer_read((struct slice){file->bytes, file->size}, &held->until))
         return;
     held->size = file->size;
     held->bytes = mem_alloc(file->size + 1);
     memcpy(held->bytes, file->bytes, file->size);
-    SSL_CTX_set_tlsext_status_cb(context, on_status);
-    SSL_CTX_set_tlsext_status_arg(context, held);
+    SSL_CTX_set_tlsext_status_cb(held->context, on_status);
+    SSL_CTX_set_tlsext_status_arg(held->context, listener);
 }
 
-static const char *make_pair(SSL_CTX *context, struct tls_listener *listener,
-                             const struct listen_config *config, const struct pair_config *pair)
+static int kind_of_key(const X509 *certificate)
+{
+    return EVP_PKEY_get_base_id(X509_get0_pubkey(certificate));
+}
+
+/* The same set of names? Those of the later pair are the last. */
+static bool has_same_names(const struct tls_listener *listener, unsigned earlier, unsigned later)
+{
+    unsigned count[2] = {0, 0}, found = 0;
+
+    for (unsigned i = 0; i < listener->name_count; i++) {
+        const struct tls_name *name = &listener->names[i];
+        bool is_later = name->pair == later;
+        count[is_later] += is_later || name->pair == earlier;
+        for (unsigned k = 0; is_later && k < listener->name_count; k++)
+            found += listener->names[k].pair == earlier && strcmp(listener->names[k].name, name->name) == 0;
+    }
+    return count[0] > 0 && count[0] == count[1] && found == count[0];
+}
+
+/* An earlier pair for the same names whose context has no key of this kind yet: OpenSSL shows each client of that
+ * context the certificate that it can verify. pair_count: there is none. */
+static unsigned find_twin(const struct tls_listener *listener, unsigned pair)
+{
+    for (unsigned i = 0; i < pair; i++) {
+        bool is_free = true;
+        for (unsigned k = 0; k < pair; k++)
+            if (listener->pairs[k].context == listener->pairs[i].context &&
+                kind_of_key(listener->pairs[k].certificate) == kind_of_key(listener->pairs[pair].certificate))
+                is_free = false;
+        if (is_free && has_same_names(listener, i, pair))
+            return i;
+    }
+    return pair;
+}
+
+static void forget_names(struct tls_listener *listener, unsigned pair)
+{
+    while (listener->name_count && listener->names[listener->name_count - 1].pair == pair)
+        mem_free(listener->names[--listener->name_count].name);
+}
+
+static const char *set_up(SSL_CTX *context, struct tls_listener *listener, const struct listen_config *config)
 {
     const struct tls_config *tls = &config->tls;
-    bool blames_key;
-    const char *why;
 
     SSL_CTX_set_app_data(context, listener);
     (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
@@ -286,12 +332,46 @@ static const char *make_pair(SSL_CTX *context, struct tls_listener *listener,
         !SSL_CTX_set_ciphersuites(context, GOOD_SUITES) || !SSL_CTX_set_max_early_data(context, 0) ||
         !set_resumption(context, listener, config) || !ask_for_certificates(context, tls))
         return certificate_error();
-    why = certificate_use(context, (struct slice){pair->certificate.bytes, pair->certificate.size},
-                          (struct slice){pair->key.bytes, pair->key.size}, &blames_key);
     SSL_CTX_set_tlsext_servername_callback(context, on_name);
     SSL_CTX_set_tlsext_servername_arg(context, listener);
     SSL_CTX_set_alpn_select_cb(context, on_protocols, listener);
-    return why;
+    return NULL;
+}
+
+static const char *make_pair(struct tls_listener *listener, unsigned index,
+                             const struct listen_config *config)
+{
+    const struct pair_config *files = &config->tls.pairs[index];
+    struct slice certificate = {files->certificate.bytes, files->certificate.size};
+    struct tls_pair *pair = &listener->pairs[index];
+    const char *why = NULL;
+    bool blames_key;
+    unsigned twin;
+
+    pair->certificate = certificate_read(certificate);
+    if (!pair->certificate)
+        return "no certificate in PEM form is in it";
+    add_names(listener, index, pair->certificate);
+    twin = find_twin(listener, index);
+    if (twin < index) {
+        forget_names(listener, index);
+        pair->context = listener->pairs[twin].context;
+        CHECK(SSL_CTX_up_ref(pair->context) == 1);
+    } else {
+        pair->context = SSL_CTX_new(TLS_server_method());
+        CHECK(pair->context);
+        why = set_up(pair->context, listener, config);
+    }
+    if (!why)
+        why = certificate_use(pair->context, certificate, (struct slice){files->key.bytes, files->key.size},
+                              &blames_key);
+    if (why)
+        return why;
+    X509_free(pair->certificate); /* the context's own: what a connection shows is known by it */
+    pair->certificate = SSL_CTX_get0_certificate(pair->context);
+    CHECK(X509_up_ref(pair->certificate) == 1);
+    staple(listener, pair, &files->ocsp);
+    return NULL;
 }
 
 /* NULL, or why not. */
@@ -303,16 +383,10 @@ static const char *make_listener(struct tls_listener *listener, const struct lis
     listener->address = config->address;
     listener->http2 = config->http2;
     listener->tickets = tickets;
-    listener->pairs = mem_zero((config->tls.pair_count + 1) * sizeof(SSL_CTX *));
-    listener->staples = mem_zero((config->tls.pair_count + 1) * sizeof *listener->staples);
+    listener->pairs = mem_zero((config->tls.pair_count + 1) * sizeof *listener->pairs);
     for (unsigned i = 0; i < config->tls.pair_count && !why; i++) {
-        SSL_CTX *context = listener->pairs[i] = SSL_CTX_new(TLS_server_method());
-        CHECK(context);
         listener->pair_count = i + 1;
-        why = make_pair(context, listener, config, &config->tls.pairs[i]);
-        if (!why)
-            add_names(listener, i, SSL_CTX_get0_certificate(context));
-        staple(&listener->staples[i], context, &config->tls.pairs[i].ocsp);
+        why = make_pair(listener, i, config);
     }
     if (listener->name_count)
         qsort(listener->names, listener->name_count, sizeof *listener->names, compare_names);
@@ -353,14 +427,14 @@ void tls_contexts_unref(struct tls_contexts **owner)
         return;
     for (unsigned i = 0; i < contexts->count; i++) {
         struct tls_listener *listener = &contexts->listeners[i];
-        for (unsigned k = 0; k < listener->pair_count; k++)
-            SSL_CTX_free(listener->pairs[k]);
-        for (unsigned k = 0; k < listener->pair_count; k++)
-            mem_free(listener->staples[k].bytes);
+        for (unsigned k = 0; k < listener->pair_count; k++) {
+            SSL_CTX_free(listener->pairs[k].context);
+            X509_free(listener->pairs[k].certificate);
+            mem_free(listener->pairs[k].bytes);
+        }
         for (unsigned k = 0; k < listener->name_count; k++)
             mem_free(listener->names[k].name);
         mem_free(listener->pairs);
-        mem_free(listener->staples);
         mem_free(listener->names);
     }
     mem_free(contexts->listeners);
@@ -377,5 +451,5 @@ struct tls_listener *tls_contexts_of(const struct tls_contexts *contexts, const 
 
 SSL_CTX *tls_listener_context(const struct tls_listener *listener)
 {
-    return listener->pairs[0];
+    return listener->pairs[0].context;
 }

@@ -19,7 +19,7 @@ class TlsBackend(Backend):
         self.context.set_alpn_protocols(["http/1.1"])
         if version:
             self.context.minimum_version = self.context.maximum_version = version
-        self.names, self.shaken, self.failed = [], [], 0
+        self.names, self.shaken, self.reused, self.failed = [], [], [], 0
         self.context.sni_callback = lambda _, name, __: self.names.append(name)
         super().__init__(**more)
 
@@ -38,6 +38,7 @@ class TlsBackend(Backend):
             self.failed += 1
             return
         self.shaken.append(secured.selected_alpn_protocol())
+        self.reused.append(secured.session_reused)
         with self.lock:
             link = Link(self, secured, len(self.links))
             self.links.append(link)
@@ -70,6 +71,18 @@ def links_are_kept_and_bodies_pass_both_ways(stage):
             response = wire.request("POST", "/echo", body=body[:size])
             assert (response.status, response.body) == (200, body[:size]), (size, response)
         assert len(backend.links) <= 2 and set(backend.shaken) == {"http/1.1"}, (len(backend.links), backend.shaken)
+
+
+@scenario()
+def a_further_link_shortens_its_handshake(stage):
+    authority = Authority(stage)
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        backend = tls_backend(stage, authority.issue("a.test"), version=version,
+                              script=lambda link: link.read_request() and link.answer(b"x", fields=[("Connection", "close")]))
+        drover = stage.front(https(backend), tls={"ca": authority.file})
+        for _ in range(6):
+            assert drover.get().status == 200
+        assert backend.reused[0] is False and sum(backend.reused) >= 4, backend.reused
 
 
 @scenario()

@@ -22,13 +22,13 @@ class Authority:
                 "-keyout", "ca.key", "-out", "ca.pem", directory=self.directory)
         self.file = os.path.join(self.directory, "ca.pem")
 
-    def issue(self, name, names=None, days=30, subject=None):
+    def issue(self, name, names=None, days=30, subject=None, kind=("ec", "ec_paramgen_curve:P-256")):
         """-> {certificate, key}: paths, as `tls:` takes them"""
         self.count += 1
         base = os.path.join(self.directory, f"{self.count}-{name.replace('*', 'any')}")
         with open(base + ".ext", "w") as file:
             file.write("subjectAltName=" + (names or f"DNS:{name},IP:127.0.0.1") + "\n")
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject or f"/CN={name}", "-keyout", base + ".key",
+        openssl("req", "-newkey", kind[0], "-pkeyopt", kind[1], "-nodes", "-subj", subject or f"/CN={name}", "-keyout", base + ".key",
                 "-out", base + ".csr", directory=self.directory)
         openssl("x509", "-req", "-in", base + ".csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", str(days), "-extfile",
                 base + ".ext", "-out", base + ".pem", directory=self.directory)

@@ -32,11 +32,11 @@ static inline char *bio_text(BIO *bio)
 }
 
 /* `names`: "DNS:a.test,IP:127.0.0.1", NULL: none; valid from now minus an hour until `days` from now; signed by `issuer`, NULL: by itself. */
-static inline struct made_pair pair_make(const char *common_name, const char *names, int days,
-                                         const struct made_pair *issuer)
+static inline struct made_pair pair_of_key(EVP_PKEY *private, const char *common_name, const char *names,
+                                           int days, const struct made_pair *issuer)
 {
     static long serial;
-    struct made_pair pair = {.private = EVP_EC_gen("P-256"), .issued = X509_new()};
+    struct made_pair pair = {.private = private, .issued = X509_new()};
     X509_NAME *name = X509_get_subject_name(pair.issued);
     BIO *certificate = BIO_new(BIO_s_mem()), *key = BIO_new(BIO_s_mem());
 
@@ -66,6 +66,12 @@ static inline struct made_pair pair_make(const char *common_name, const char *na
     pair.certificate = bio_text(certificate);
     pair.key = bio_text(key);
     return pair;
+}
+
+static inline struct made_pair pair_make(const char *common_name, const char *names, int days,
+                                         const struct made_pair *issuer)
+{
+    return pair_of_key(EVP_EC_gen("P-256"), common_name, names, days, issuer);
 }
 
 static inline void pair_free(struct made_pair *pair)

@@ -291,8 +291,86 @@ START_TEST(a_target_is_reached_by_its_name)
 }
 END_TEST
 
-UNIT_MAIN("base/tls", a_target_is_reached_by_its_name, what_is_written_is_read,
-          a_read_that_took_all_says_that_there_is_no_more, a_large_write_goes_on_when_there_is_room,
-          small_parts_travel_in_one_record, a_goodbye_is_told_from_a_cut,
-          after_our_goodbye_the_peer_may_still_speak, a_certificate_for_another_name_is_refused_by_its_reason,
-          plain_http_is_recognised, rubbish_fails_the_handshake, writing_shakes_hands_first)
+static bool comes_back_shortly(struct tls_target *target, SSL_CTX *server_context)
+{
+    char byte;
+    bool is_reused;
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, world.fds), 0);
+    world.server = tls_accept(server_context, world.fds[0]);
+    world.client = tls_reach(target, world.fds[1]);
+    shake_well();
+    ck_assert_int_eq(tls_write(world.server, "x", 1), 1);
+    wake();
+    ck_assert_int_eq(tls_read(world.client, &byte, 1), 1); /* and the tickets before it */
+    is_reused = SSL_session_reused(tls_ssl(world.client));
+    tls_free(&world.server, false);
+    tls_free(&world.client, false);
+    net_close(&world.fds[0]);
+    net_close(&world.fds[1]);
+    return is_reused;
+}
+
+START_TEST(who_was_reached_before_is_reached_with_a_shorter_handshake)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    struct made_pair pair = pair_make("a.test", "DNS:a.test", 30, NULL);
+    SSL_CTX *context = tls_client_context(slice_of(pair.certificate), true, false),
+            *server_context = SSL_CTX_new(TLS_server_method());
+    bool blames_key;
+
+    ck_assert_ptr_null(
+        certificate_use(server_context, slice_of(pair.certificate), slice_of(pair.key), &blames_key));
+    for (unsigned i = 0; i < 2; i++) {
+        struct tls_target *target = tls_target_new(context, "a.test"),
+                          *other = tls_target_new(context, "a.test");
+        SSL_CTX_set_max_proto_version(server_context, versions[i]);
+        ck_assert(!comes_back_shortly(target, server_context));
+        for (unsigned k = 0; k < 12; k++)
+            ck_assert_msg(comes_back_shortly(target, server_context), "version %u, time %u", i, k);
+        ck_assert_msg(!comes_back_shortly(other, server_context), "what one target remembers is no other's");
+        tls_target_forget(target);
+        ck_assert(!comes_back_shortly(target, server_context));
+        tls_target_unref(&target);
+        tls_target_unref(&other);
+    }
+    SSL_CTX_free(context);
+    SSL_CTX_free(server_context);
+    pair_free(&pair);
+}
+END_TEST
+
+START_TEST(a_handshake_that_failed_forgets_what_was_remembered)
+{
+    struct made_pair pair = pair_make("a.test", "DNS:a.test", 30, NULL);
+    SSL_CTX *context = tls_client_context(slice_of(pair.certificate), true, false),
+            *server_context = SSL_CTX_new(TLS_server_method());
+    struct tls_target *target = tls_target_new(context, "a.test");
+    bool blames_key;
+
+    ck_assert_ptr_null(
+        certificate_use(server_context, slice_of(pair.certificate), slice_of(pair.key), &blames_key));
+    ck_assert(!comes_back_shortly(target, server_context));
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, world.fds), 0);
+    struct tls_stream *stream = tls_reach(target, world.fds[1]);
+    ck_assert_int_eq(tls_handshake(stream), -EAGAIN);
+    net_close(&world.fds[0]);
+    tls_woken(stream, EV_READ | EV_CLOSED);
+    ck_assert_int_lt(tls_handshake(stream), 0);
+    tls_free(&stream, false);
+    net_close(&world.fds[1]);
+    ck_assert(!comes_back_shortly(target, server_context));
+    tls_target_unref(&target);
+    SSL_CTX_free(context);
+    SSL_CTX_free(server_context);
+    pair_free(&pair);
+}
+END_TEST
+
+UNIT_MAIN("base/tls", who_was_reached_before_is_reached_with_a_shorter_handshake,
+          a_handshake_that_failed_forgets_what_was_remembered, a_target_is_reached_by_its_name,
+          what_is_written_is_read, a_read_that_took_all_says_that_there_is_no_more,
+          a_large_write_goes_on_when_there_is_room, small_parts_travel_in_one_record,
+          a_goodbye_is_told_from_a_cut, after_our_goodbye_the_peer_may_still_speak,
+          a_certificate_for_another_name_is_refused_by_its_reason, plain_http_is_recognised,
+          rubbish_fails_the_handshake, writing_shakes_hands_first)

@@ -87,6 +87,39 @@ START_TEST(exact_then_wildcard_then_the_first)
 }
 END_TEST
 
+static unsigned kinds_in(SSL_CTX *context)
+{
+    unsigned count = 0;
+
+    for (long which = SSL_CERT_SET_FIRST; SSL_CTX_set_current_cert(context, which) == 1;
+         which = SSL_CERT_SET_NEXT)
+        count++;
+    return count;
+}
+
+START_TEST(keys_of_two_kinds_for_the_same_names_stand_side_by_side)
+{
+    struct made_pair pairs[] = {
+        pair_make("ec", "DNS:a.test,DNS:*.a.test", 30, NULL),
+        pair_of_key(EVP_RSA_gen(2048), "rsa", "DNS:*.a.test,DNS:A.test", 30, NULL),
+        pair_make("another of the same kind", "DNS:a.test,DNS:*.a.test", 30, NULL),
+        pair_of_key(EVP_RSA_gen(2048), "of other names", "DNS:a.test,DNS:b.test", 30, NULL),
+    };
+    struct config *config = load_with(pairs, 4);
+    struct tls_contexts *contexts = tls_contexts_new(config, NULL);
+    const struct tls_listener *listener = tls_contexts_of(contexts, &config->listens[1].address);
+
+    ck_assert_uint_eq(kinds_in(tls_listener_choose(listener, "a.test")), 2);
+    ck_assert_ptr_eq(tls_listener_choose(listener, "x.a.test"), tls_listener_choose(listener, "a.test"));
+    gets(listener, "b.test", "of other names");
+    ck_assert_uint_eq(kinds_in(tls_listener_choose(listener, "b.test")), 1);
+    tls_contexts_unref(&contexts);
+    config_unref(&config);
+    for (unsigned i = 0; i < 4; i++)
+        pair_free(&pairs[i]);
+}
+END_TEST
+
 START_TEST(the_last_owner_frees_them)
 {
     struct made_pair pair = pair_make("first", "DNS:first.test", 30, NULL);
@@ -121,5 +154,6 @@ START_TEST(a_pair_that_does_not_fit_makes_none)
 }
 END_TEST
 
-UNIT_MAIN("proxy/tls", exact_then_wildcard_then_the_first, the_last_owner_frees_them,
+UNIT_MAIN("proxy/tls", exact_then_wildcard_then_the_first,
+          keys_of_two_kinds_for_the_same_names_stand_side_by_side, the_last_owner_frees_them,
           a_pair_that_does_not_fit_makes_none)
