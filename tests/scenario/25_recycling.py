@@ -20,8 +20,8 @@ def no_more_than_one_more(drover, workers, seen):
     return all(serving >= workers for serving, _ in seen)
 
 
-def leaks_under_load(drover, pause):
-    """Two workers leak; each is recycled while requests go on."""
+def leaks_under_load(drover, workers):
+    """All workers leak; each is recycled while requests go on."""
     before = {worker["name"]: worker["worker_id"] for worker in drover.workers()}
     megabyte = min(worker["memory"] for worker in drover.workers()) // 1000000
     bound = f"{megabyte + 30}m"
@@ -29,15 +29,15 @@ def leaks_under_load(drover, pause):
     drover.write(drover.config)
     drover.told("reload")
     seen = set()
-    with drover.load(clients=4, path="/leak", pause=pause) as load:
-        until(lambda: no_more_than_one_more(drover, 2, seen) and len(recycles(drover, "memory")) >= 2,
+    with drover.load(clients=4, path="/leak", pause=0.005) as load:
+        until(lambda: no_more_than_one_more(drover, workers, seen) and len(recycles(drover, "memory")) >= workers,
               lambda: (drover.workers(), recycles(drover), drover.said()[-2000:]), 40)
         load.wait_for(50)
     load.assert_nothing_failed()
     assert load.reopened == 0
-    assert {one["worker"] for one in recycles(drover)[:2]} == set(before), recycles(drover)
+    assert {one["worker"] for one in recycles(drover)[:workers]} == set(before), recycles(drover)
     until(lambda: not set(before.values()) & set(drover.pids()), drover.workers, 30)
-    assert min(serving for serving, _ in seen) == 2, seen
+    assert min(serving for serving, _ in seen) == workers, seen
 
 
 def wait_measured(drover):
@@ -48,14 +48,14 @@ def wait_measured(drover):
 def uvicorn_workers_that_leak_are_recycled_under_load_and_no_request_fails(stage):
     drover = stage.web(uvicorn("--uds", "$SOCKET"), workers=2)
     wait_measured(drover)
-    leaks_under_load(drover, 0.005)
+    leaks_under_load(drover, 2)
 
 
 @scenario(limit=120)
 def a_gunicorn_master_is_recycled_for_what_its_own_worker_leaks(stage):
-    drover = stage.web(SYNC, workers=2, concurrency=1)
+    drover = stage.web(SYNC, workers=1, concurrency=1)
     wait_measured(drover)
-    leaks_under_load(drover, 0.005)
+    leaks_under_load(drover, 1)
 
 
 @scenario(limit=60)
@@ -90,9 +90,10 @@ def a_bound_below_what_the_app_needs_makes_one_warning_and_no_storm(stage):
     drover = stage.web(plain(), workers=3, memory={"worker": "1m"})
     drover.wait_said(r"above memory\.worker .* the bound is too near", 20)
     until(lambda: len(recycles(drover)) == 1 and len(drover.workers(status="healthy")) == 3, drover.workers, 20)
+    first = drover.health()["uptime"]  # all three are above the bound: in a storm the second goes now
     with drover.load() as load:
         load.wait_for(500)
-        until(lambda: drover.health()["uptime"] > 9, drover.health, 20)
+        until(lambda: drover.health()["uptime"] > first + 2, drover.health, 20)
     load.assert_nothing_failed()
     assert len(recycles(drover)) == 1, recycles(drover)
     assert drover.said().count("the bound is too near") == 1
@@ -100,7 +101,7 @@ def a_bound_below_what_the_app_needs_makes_one_warning_and_no_storm(stage):
 
 @scenario(limit=60)
 def a_websocket_on_a_recycled_worker_has_drain_tunnel_and_then_1012(stage):
-    drover = stage.web(uvicorn("--port", "$PORT"), workers=1, recycle={"requests": 3}, top={"timeouts": {"drain_tunnel": "2s"}})
+    drover = stage.web(uvicorn("--port", "$PORT"), workers=1, recycle={"requests": 3}, top={"timeouts": {"drain_tunnel": "1s"}})
     socket = drover.websocket()
     pid = drover.pids()[0]
     for _ in range(3):

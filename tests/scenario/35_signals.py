@@ -73,7 +73,7 @@ def threads_of_gthread_are_places_too(stage):
 
 @scenario(limit=60)
 def scaling_by_hand_and_what_hup_makes_the_master_forget(stage):
-    drover = gunicorn(stage, stop={"timeout": "2s"})
+    drover = gunicorn(stage, stop={"timeout": "1s"})
     drover.told("scale", "web", "3")
     becomes(drover, 3)
     master = drover.workers()[0]["worker_id"]
