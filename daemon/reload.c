@@ -143,6 +143,7 @@ void reload_adopt(struct engine *engine)
 
     if (!engine->next_config)
         return;
+    commands_tick(engine); /* who waits for a rollout is told what came of it before that is forgotten */
     engine->config = engine->next_config;
     engine->next_config = NULL;
     adopt_tls(engine);
