@@ -55,10 +55,11 @@ struct h2_stream {
     int32_t id;          /* 0: none */
     enum method method;  /* of its request */
     struct buffer out;   /* of the body, not yet sent */
+    struct slice lent;   /* follows `out`: h2_lend */
     struct list node;    /* of those with something to be told in h2_sent */
     char *trailers;      /* to follow the body */
     size_t untaken;      /* bytes that came and were not taken */
-    uint32_t in_flight;  /* of `out`, between h2_unsent and h2_sent */
+    uint32_t in_flight;  /* of both, between h2_unsent and h2_sent */
     uint32_t close_code; /* to be told */
     bool has_head;       /* a final head came (asking) */
     bool may_send;       /* its head is on its way, without the end */
@@ -108,7 +109,7 @@ void h2_free(struct h2 **h2);
 bool h2_receive(struct h2 *h2, struct slice bytes, uint64_t now_us);
 const char *h2_problem(const struct h2 *h2); /* after false: a few words */
 
-/* What is to be sent now, up to about 64 KiB in at most `most` parts (at least 4); 0: nothing. The parts are good until h2_sent, which must follow with how
+/* What is to be sent now, up to about 256 KiB in at most `most` parts (at least 4); 0: nothing. The parts are good until h2_sent, which must follow with how
  * many of the bytes went out (0 is fine: what did not is kept and comes first the next time). */
 #define H2_PARTS 64
 unsigned h2_unsent(struct h2 *h2, struct iovec *parts, unsigned most);
@@ -146,9 +147,13 @@ void h2_respond(struct h2 *h2, struct h2_stream *stream, unsigned status, const 
 void h2_data(struct h2 *h2, struct h2_stream *stream, struct slice data);
 /* `trailers`: as lines; those that may not trail are left out (h1_trailer_next). */
 void h2_end(struct h2 *h2, struct h2_stream *stream, struct slice trailers);
+/* The same without a copy, for what goes out at once: the bytes stay the caller's until h2_keep, which copies what h2_sent has not taken. Nothing may be
+ * lent already. */
+void h2_lend(struct h2 *h2, struct h2_stream *stream, struct slice data);
+void h2_keep(struct h2_stream *stream);
 static inline size_t h2_stream_unsent(const struct h2_stream *stream)
 {
-    return buffer_size(&stream->out) - stream->in_flight;
+    return buffer_size(&stream->out) + stream->lent.size - stream->in_flight;
 }
 /* So many bytes of on_data are dealt with: the peer may send as many again. */
 void h2_took(struct h2 *h2, struct h2_stream *stream, size_t size);

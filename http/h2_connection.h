@@ -68,7 +68,7 @@ struct h2 {
     struct h2_part parts[H2_PARTS];
     unsigned part_count, parts_most;
     struct h2_stream *telling; /* whose events are being told */
-    size_t gathered, frames_in_parts;
+    size_t gathered, gather_most, frames_in_parts;
     bool gathers;
     struct list noted; /* streams with something to be told in h2_sent */
 };

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * What goes out on an HTTP/2 connection. Frames are gathered until there are some 64 KiB of them and go out in one write: small payload is
+ * What goes out on an HTTP/2 connection. Frames are gathered until there are some 256 KiB of them and go out in one write: small payload is
  * copied between the frames, large payload is sent from the stream's buffer, where it lies. What a write did not take is kept. One thread. */
 #include "base/check.h"
 #include "base/mem.h"
 #include "http/h2_connection.h"
 
-#define GATHER_MAX (64 * 1024)
-#define COPY_MAX   2048 /* payload up to this is copied: cheaper than a part of its own */
-#define FRAME_HEAD 9
-#define FIELDS_MAX (HEAD_FIELDS_MAX + 16)
+#define GATHER_MAX    (256 * 1024)
+#define GATHER_SCARCE (16 * 1024) /* what a write does not take is kept: of each of a crowd, little */
+#define COPY_MAX      2048        /* payload up to this is copied: cheaper than a part of its own */
+#define FRAME_HEAD    9
+#define FIELDS_MAX    (HEAD_FIELDS_MAX + 16)
 
 /* --- heads --- */
 
@@ -137,6 +138,23 @@ void h2_data(struct h2 *h2, struct h2_stream *stream, struct slice data)
     resume(h2, stream);
 }
 
+void h2_lend(struct h2 *h2, struct h2_stream *stream, struct slice data)
+{
+    CHECK(stream->lent.size == 0);
+    if (!stream->id || !stream->may_send || stream->ends || data.size == 0)
+        return;
+    stream->lent = data;
+    resume(h2, stream);
+}
+
+void h2_keep(struct h2_stream *stream)
+{
+    CHECK(stream->in_flight == 0);
+    if (stream->lent.size)
+        buffer_append(&stream->out, stream->lent.at, stream->lent.size);
+    stream->lent = (struct slice){NULL, 0};
+}
+
 void h2_end(struct h2 *h2, struct h2_stream *stream, struct slice trailers)
 {
     if (!stream->id || !stream->may_send || stream->ends)
@@ -163,7 +181,7 @@ ssize_t h2_on_read_data(nghttp2_session *session, int32_t id, uint8_t *into, siz
 {
     struct h2 *h2 = argument;
     struct h2_stream *stream = nghttp2_session_get_stream_user_data(session, id);
-    size_t left, size;
+    size_t left, size, in_out;
 
     (void)into;
     (void)source;
@@ -175,6 +193,9 @@ ssize_t h2_on_read_data(nghttp2_session *session, int32_t id, uint8_t *into, siz
         return NGHTTP2_ERR_DEFERRED;
     }
     size = left < room ? left : room;
+    in_out = buffer_size(&stream->out);
+    if (in_out > stream->in_flight && size > in_out - stream->in_flight)
+        size = in_out - stream->in_flight;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (size == left && stream->ends) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -205,7 +226,9 @@ static void gather_bytes(struct h2 *h2, const void *bytes, size_t size)
 
 static void gather_payload(struct h2 *h2, struct h2_stream *stream, size_t size)
 {
-    const char *at = buffer_bytes(&stream->out) + stream->in_flight;
+    size_t in_out = buffer_size(&stream->out);
+    const char *at = stream->in_flight < in_out ? buffer_bytes(&stream->out) + stream->in_flight
+                                                : stream->lent.at + (stream->in_flight - in_out);
 
     stream->in_flight += (uint32_t)size;
     if (size <= COPY_MAX) {
@@ -221,7 +244,7 @@ static void gather_payload(struct h2 *h2, struct h2_stream *stream, size_t size)
 /* A DATA frame makes up to two parts, and what follows it is a third. */
 static bool is_full(const struct h2 *h2)
 {
-    return h2->gathered >= GATHER_MAX || h2->part_count + 3 > h2->parts_most;
+    return h2->gathered >= h2->gather_most || h2->part_count + 3 > h2->parts_most;
 }
 
 int h2_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *frame_head, size_t size,
@@ -305,6 +328,7 @@ unsigned h2_unsent(struct h2 *h2, struct iovec *parts, unsigned most)
     if (h2->is_broken)
         return 0;
     h2->parts_most = most < H2_PARTS ? most : H2_PARTS;
+    h2->gather_most = blocks_are_scarce() ? GATHER_SCARCE : GATHER_MAX;
     gather(h2);
     frames = h2->frames.block ? buffer_bytes(&h2->frames) : NULL;
     for (unsigned i = 0; i < h2->part_count; i++) {
@@ -333,6 +357,17 @@ static void keep_rest(struct h2 *h2, size_t size)
     CHECK(size == 0);
 }
 
+static void consume(struct h2_stream *stream)
+{
+    size_t in_out = buffer_size(&stream->out);
+    size_t of_out = stream->in_flight < in_out ? stream->in_flight : in_out;
+    size_t of_lent = stream->in_flight - of_out;
+
+    buffer_consume(&stream->out, of_out);
+    if (of_lent)
+        stream->lent = (struct slice){stream->lent.at + of_lent, stream->lent.size - of_lent};
+}
+
 static void tell_noted(struct h2 *h2, struct h2_stream *stream)
 {
     bool moved = stream->in_flight > 0, is_all = stream->end_is_sent && !stream->end_is_told;
@@ -340,7 +375,7 @@ static void tell_noted(struct h2 *h2, struct h2_stream *stream)
     list_remove(&stream->node);
     stream->is_noted = false;
     if (moved)
-        buffer_consume(&stream->out, stream->in_flight);
+        consume(stream);
     stream->in_flight = 0;
     stream->end_is_told = stream->end_is_sent;
     h2->telling = stream;

@@ -94,7 +94,9 @@ static bool push(struct client_h2 *connection)
         }
         wrote = count == 1 ? client_write(client, parts[0].iov_base, parts[0].iov_len)
                            : client_writev(client, parts, (int)count);
+        connection->is_busy = true;
         h2_sent(connection->h2, wrote > 0 ? (size_t)wrote : 0);
+        connection->is_busy = false;
         if (connection->is_closed)
             return false;
         if (wrote == -EAGAIN) {
@@ -111,6 +113,16 @@ static bool push(struct client_h2 *connection)
     }
     task_soon(&connection->write_task, client->proxy->loop); /* others first */
     return false;
+}
+
+bool client_h2_may_write(const struct client_h2 *connection)
+{
+    return !connection->is_busy && !connection->is_closed && !connection->client->blocked;
+}
+
+void client_h2_write(struct client_h2 *connection)
+{
+    (void)push(connection);
 }
 
 static void write_all(struct client_h2 *connection)
@@ -153,8 +165,11 @@ static void send_fresh(struct client_h2 *connection)
 static bool take(struct client_h2 *connection, struct slice bytes)
 {
     struct client *client = connection->client;
-    bool good = h2_receive(connection->h2, bytes, clock_us());
+    bool good;
 
+    connection->is_busy = true;
+    good = h2_receive(connection->h2, bytes, clock_us());
+    connection->is_busy = false;
     send_fresh(connection);
     if (connection->is_closed)
         return false;

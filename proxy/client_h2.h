@@ -31,6 +31,7 @@ struct client_h2 {
     struct task write_task; /* at the end of the turn */
     struct deadline end_at; /* the second GOAWAY */
     enum client_h2_wait waits;
+    bool is_busy;    /* in the middle of h2_receive or h2_sent */
     bool is_closed;  /* the client is: nothing is told any more */
     bool is_leaving; /* no new requests; ends with the last stream */
 };
@@ -47,6 +48,7 @@ struct client_h2_stream {
     bool body_is_done; /* the client has sent its end */
     bool has_body;     /* the request */
     bool has_no_body;  /* the response */
+    bool lends;        /* its caller looks at what is unsent itself */
     bool awaits_send;  /* `deadline` is that of timeouts.send */
     bool is_told;      /* that it is cut: a call of gRPC's, in its words */
     bool is_websocket; /* an extended CONNECT */
@@ -63,6 +65,8 @@ static inline struct client_h2_stream *client_h2_stream_of(const struct client_s
 
 /* client_h2.c */
 void client_h2_write_soon(struct client_h2 *connection);
+bool client_h2_may_write(const struct client_h2 *connection); /* at once, by: */
+void client_h2_write(struct client_h2 *connection);           /* it may be closed after this */
 void client_h2_settle(
     struct client_h2 *connection); /* streams have come or gone: what does it wait for now? */
 

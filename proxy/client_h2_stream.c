@@ -262,7 +262,7 @@ static void on_sent(void *owner, struct h2_stream *h2, bool is_all)
         delivered(stream);
     else if (stream->tunnel.tunnel)
         client_h2_tunnel_has_room(stream);
-    else if (stream->stream.exchange && unsent < water_low())
+    else if (stream->stream.exchange && unsent < water_low() && !stream->lends)
         exchange_client_drained(stream->stream.exchange);
 }
 

@@ -10,7 +10,9 @@
 #include "proxy/own_answer.h"
 #include "proxy/rewrite.h"
 
-#define OWN_FIELDS_MAX 8
+#define OWN_FIELDS_MAX    8
+#define FRAME_WORTH       (16 * 1024)
+#define WRITE_THROUGH_MIN (3 * FRAME_WORTH) /* pieces from here on are written at once */
 
 static void send_fields(struct client_h2_stream *stream, unsigned status, const struct h2_field *fields,
                         unsigned count, bool ends)
@@ -19,8 +21,31 @@ static void send_fields(struct client_h2_stream *stream, unsigned status, const 
     client_h2_write_soon(stream->connection);
 }
 
+/* From where they lie; what does not go out now is kept. A last frame's worth is kept in any case: it may be the one that ends the stream,
+ * and nghttp2 sends no frame, not even an empty one, when the window is used up. */
+static void write_through(struct client_h2_stream *stream, struct slice bytes)
+{
+    struct client_h2 *connection = stream->connection;
+    size_t now = bytes.size - FRAME_WORTH;
+
+    h2_lend(connection->h2, &stream->h2, (struct slice){bytes.at, now});
+    stream->lends = true;
+    client_h2_write(connection);
+    stream->lends = false;
+    if (connection->is_closed || !stream->h2.id)
+        return;
+    h2_keep(&stream->h2);
+    h2_data(connection->h2, &stream->h2, (struct slice){bytes.at + now, FRAME_WORTH});
+    client_h2_stream_has_unsent(stream);
+    client_h2_write_soon(connection);
+}
+
 static void send_bytes(struct client_h2_stream *stream, struct slice bytes)
 {
+    if (bytes.size >= WRITE_THROUGH_MIN && client_h2_may_write(stream->connection)) {
+        write_through(stream, bytes);
+        return;
+    }
     h2_data(stream->connection->h2, &stream->h2, bytes);
     client_h2_stream_has_unsent(stream);
     client_h2_write_soon(stream->connection);

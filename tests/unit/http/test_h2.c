@@ -415,6 +415,100 @@ START_TEST(extended_connect_comes_as_a_handshake)
 }
 END_TEST
 
+START_TEST(what_is_lent_goes_out_from_where_it_lies_and_the_rest_is_kept)
+{
+    static char large[100000];
+    struct iovec parts[H2_PARTS];
+    unsigned count, inside = 0;
+
+    setup();
+    memset(large, 'x', sizeof large);
+    ask(&post, NULL, 0, false);
+    h2_data(asking.h2, &asking.stream, SLICE("first "));
+    h2_lend(asking.h2, &asking.stream, (struct slice){large, sizeof large});
+    ck_assert_uint_eq(h2_stream_unsent(&asking.stream), sizeof large + 6);
+    count = h2_unsent(asking.h2, parts, H2_PARTS);
+    for (unsigned i = 0; i < count; i++)
+        inside += (char *)parts[i].iov_base >= large && (char *)parts[i].iov_base < large + sizeof large;
+    ck_assert_uint_ge(inside, 3);
+    h2_sent(asking.h2, 0);
+    h2_keep(&asking.stream);
+    memset(large, 'y', sizeof large);
+    h2_end(asking.h2, &asking.stream, SLICE(""));
+    talk();
+    ck_assert_uint_eq(buffer_size(&answering.body), sizeof large + 6);
+    ck_assert_mem_eq(buffer_bytes(&answering.body), "first x", 7);
+    ck_assert(!memchr(buffer_bytes(&answering.body), 'y', sizeof large));
+    teardown();
+}
+END_TEST
+
+/* A frame of that type, empty, `times` times. */
+static bool flood(unsigned char type, unsigned char flags, unsigned times)
+{
+    const char one[] = {0, 0, 8, (char)type, (char)flags, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8};
+    bool good = true;
+
+    for (unsigned i = 0; i < times && good; i++)
+        good = h2_receive(answering.h2, (struct slice){one, sizeof one}, 0);
+    return good;
+}
+
+START_TEST(frames_that_do_nothing_have_a_budget_that_time_refills)
+{
+    setup();
+    talk();
+    ck_assert(flood(0xbb, 0, 480));
+    ck_assert(!flood(0xbb, 0, 40));
+    ck_assert_str_eq(h2_problem(answering.h2), "too many frames that do nothing");
+    teardown();
+    setup();
+    talk();
+    ck_assert(flood(0xbb, 0, 480));
+    ck_assert(h2_receive(answering.h2, SLICE(""), 10000000));
+    ck_assert(flood(0xbb, 0, 480));
+    teardown();
+}
+END_TEST
+
+START_TEST(heads_are_refused_as_http_1_refuses_them)
+{
+    static const struct {
+        struct h2_target target;
+        const char *heard;
+    } heads[] = {
+        {{{"TRACE", 5}, {"http", 4}, {"a", 1}, {"/", 1}, {"", 0}}, "bad 405; end; "},
+        {{{"GET", 3}, {"ftp", 3}, {"a", 1}, {"/", 1}, {"", 0}}, "bad 400; end; "},
+        {{{"GET", 3}, {"http", 4}, {"a", 1}, {"/#", 2}, {"", 0}}, "bad 400; end; "},
+        {{{"GET", 3}, {"http", 4}, {"a:99999", 7}, {"/", 1}, {"", 0}}, "bad 400; end; "},
+        {{{"GET", 3}, {"http", 4}, {"b@a", 3}, {"/", 1}, {"", 0}}, "bad 400; end; "},
+        {{{"OPTIONS", 7}, {"http", 4}, {"a", 1}, {"*", 1}, {"", 0}}, "OPTIONS * host=a; end; "},
+    };
+
+    for (unsigned i = 0; i < sizeof heads / sizeof *heads; i++) {
+        setup();
+        ask(&heads[i].target, NULL, 0, true);
+        talk();
+        assert_heard(&answering, heads[i].heard);
+        teardown();
+    }
+}
+END_TEST
+
+START_TEST(cookies_in_crumbs_are_one_field_and_underscores_are_left_out)
+{
+    struct h2_field fields[] = {FIELD("cookie", "a=1"), FIELD("x_y", "1"), FIELD("cookie", "b=2"),
+                                FIELD("expect", "100-continue"), FIELD("cookie", "c=3")};
+
+    setup();
+    ask(&post, fields, 5, false);
+    talk();
+    assert_heard(&answering, "POST / host=a.org body cookie=a=1; b=2; c=3 expect=100-continue; ");
+    ck_assert(answering.scratch.expects_continue);
+    teardown();
+}
+END_TEST
+
 START_TEST(garbage_breaks_the_connection)
 {
     setup();
@@ -429,4 +523,7 @@ UNIT_MAIN("http/h2", a_request_and_its_answer_pass, bytes_may_come_and_go_one_at
           what_is_not_taken_holds_the_peer_back, a_reset_is_the_last_word,
           a_stream_that_nobody_accepts_is_refused, data_of_a_stream_that_was_reset_gives_its_window_back,
           the_end_comes_in_two_steps, a_request_that_waited_as_a_goaway_came_was_not_looked_at,
-          extended_connect_comes_as_a_handshake, garbage_breaks_the_connection)
+          extended_connect_comes_as_a_handshake,
+          what_is_lent_goes_out_from_where_it_lies_and_the_rest_is_kept,
+          frames_that_do_nothing_have_a_budget_that_time_refills, heads_are_refused_as_http_1_refuses_them,
+          cookies_in_crumbs_are_one_field_and_underscores_are_left_out, garbage_breaks_the_connection)
