@@ -38,7 +38,7 @@ struct worker *fleet_worker_of(const struct fleet *fleet, int index, uint32_t ge
 {
     struct worker *worker = fleet_worker_at(fleet, index);
 
-    return worker && worker->is_running && worker->generation == generation ? worker : NULL;
+    return worker && worker->pid != 0 && worker->generation == generation ? worker : NULL;
 }
 
 struct worker *fleet_worker_numbered(const struct fleet *fleet, unsigned number)
@@ -268,7 +268,7 @@ static void settle_fates(struct fleet *fleet)
     for (unsigned i = 0; i < fleet->count; i++) {
         struct worker *worker = fleet->workers[i];
         enum fate fate = worker->fate;
-        if ((fate == FATE_UNTIL_REPLACED || fate == FATE_UNTIL_RENEWED) && !worker->is_running)
+        if ((fate == FATE_UNTIL_REPLACED || fate == FATE_UNTIL_RENEWED) && worker->pid == 0)
             rollout_on_gone(worker);
         else if ((fate == FATE_REPLACES || fate == FATE_RENEWS) && worker->state == WORKER_HEALTHY)
             rollout_on_ready(worker);

@@ -35,9 +35,8 @@ struct worker {
     enum fate fate;          /* by worker_set_fate only */
     uint64_t since_us;       /* in this state */
     uint64_t due_us;         /* starting: given up; backoff: started again; stopping: killed. 0: never */
-    bool is_running;         /* the keeper said that there is a process: pid and generation are its own */
     uint32_t generation;
-    pid_t pid;
+    pid_t pid;               /* 0: none; else the keeper said that there is one: the generation is its own */
     struct backend *backend; /* of this process, NULL when there is none */
     bool is_probed;          /* its owner was asked to find out when it is ready */
     bool is_unfit;           /* by a live probe */

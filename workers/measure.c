@@ -14,7 +14,7 @@
 void measure_worker(struct worker *worker)
 {
     uint64_t begun_us = clock_precise_us();
-    uint64_t bytes = worker->is_running ? memory_of_process(worker->pid) : 0;
+    uint64_t bytes = worker->pid != 0 ? memory_of_process(worker->pid) : 0;
 
     worker->fleet->measure_cost_us = clock_precise_us() - begun_us;
     if (bytes == 0)

@@ -85,7 +85,7 @@ static uint64_t each_of(const struct fleet *fleet)
 
 static bool has_process(const struct worker *worker)
 {
-    return worker->is_running || worker->state == WORKER_STARTING;
+    return worker->pid != 0 || worker->state == WORKER_STARTING;
 }
 
 /* Those that stay and have a process, without `but`. */

@@ -35,12 +35,12 @@ static void count(struct worker *worker)
     unsigned young_ms = fleet->boot_ms ? fleet->boot_ms : BOOT_UNKNOWN_MS;
     struct children children = {0, 0};
 
-    worker->is_counted = worker->is_running && origin_of(worker)->signal_up > 0 &&
+    worker->is_counted = worker->pid != 0 && origin_of(worker)->signal_up > 0 &&
                          children_count(fleet->proc, worker->pid, young_ms, &children);
     worker->children = children.count;
     worker->young = children.young;
     atomic_store(&worker->slot->children, worker->is_counted ? children.count + 1 : 0);
-    if (!worker->is_counted && worker->is_running && !fleet->is_uncounted_told) {
+    if (!worker->is_counted && worker->pid != 0 && !fleet->is_uncounted_told) {
         fleet->is_uncounted_told = true;
         log_warning("%s: its children cannot be counted (/proc/%d/task/%d/children): it keeps its size",
                     worker->slot->name, (int)worker->pid, (int)worker->pid);

@@ -153,7 +153,7 @@ static void want_probe(struct worker *worker, bool wanted)
 
 void worker_start(struct worker *worker)
 {
-    CHECK(!worker->is_running);
+    CHECK(worker->pid == 0);
     worker_set_origin(worker);
     enter(worker, WORKER_STARTING);
     due_in(worker, worker->fleet->pool->start_timeout);
@@ -165,7 +165,7 @@ static void stop(struct worker *worker)
 {
     enter(worker, WORKER_STOPPING);
     due_in(worker, worker->fleet->pool->stop_timeout);
-    if (worker->is_running)
+    if (worker->pid != 0)
         worker_order(worker, ORDER_STOP); /* else it is stopped as soon as the keeper has started it */
 }
 
@@ -182,7 +182,6 @@ static bool take_process(struct worker *worker, uint32_t generation, pid_t pid)
     struct fleet *fleet = worker->fleet;
     struct address address;
 
-    worker->is_running = true;
     worker->generation = generation;
     worker->pid = pid;
     worker->was_killed = worker->is_unfit = worker->tunnels_told = worker->is_deaf_told = false;
@@ -210,7 +209,7 @@ static void await_ready(struct worker *worker)
 
 void worker_on_started(struct worker *worker, uint32_t generation, pid_t pid)
 {
-    if (worker->is_running || (worker->state != WORKER_STARTING && worker->state != WORKER_STOPPING))
+    if (worker->pid != 0 || (worker->state != WORKER_STARTING && worker->state != WORKER_STOPPING))
         return;
     bool has_address = take_process(worker, generation, pid);
     worker->fleet->decisions.counters.starts++;
@@ -322,7 +321,6 @@ void worker_on_exited(struct worker *worker, int status)
     leave_choice(worker);
     if (worker->backend)
         backend_unref(&worker->backend);
-    worker->is_running = false;
     worker->pid = 0;
     atomic_store(&worker->slot->memory, 0);
     atomic_store(&worker->slot->children, 0);
@@ -335,7 +333,7 @@ void worker_on_start_failed(struct worker *worker, int error)
 {
     const char *words = strerrordesc_np(error);
 
-    if (worker->is_running || (worker->state != WORKER_STARTING && worker->state != WORKER_STOPPING))
+    if (worker->pid != 0 || (worker->state != WORKER_STARTING && worker->state != WORKER_STOPPING))
         return;
     log_error("%s: could not be started: %s", worker->slot->name, words ? words : "unknown error");
     worker->fleet->decisions.counters.failed_starts++;
@@ -384,7 +382,7 @@ static void give_up_start(struct worker *worker)
 {
     unsigned timeout_ms = worker->fleet->pool->start_timeout;
 
-    if (!worker->is_running) {
+    if (worker->pid == 0) {
         log_warning("%s: the keeper has not started it in %u ms", worker->slot->name, timeout_ms);
         due_in(worker, timeout_ms);
         return;
@@ -469,17 +467,17 @@ void worker_tick(struct worker *worker, uint64_t now_us)
     case WORKER_STARTING:
         if (worker->fate == FATE_GOES)
             worker_retire(worker);
-        else if (is_due && worker->is_running && !worker->backend)
+        else if (is_due && worker->pid != 0 && !worker->backend)
             settle(worker);
         else if (is_due)
             give_up_start(worker);
-        else if (worker->is_running)
+        else if (worker->pid != 0)
             want_probe(worker, true);
         break;
     case WORKER_HEALTHY: live(worker, now_us); break;
     case WORKER_DRAINING: drain(worker, now_us); break;
     case WORKER_STOPPING:
-        if (is_due && worker->is_running) {
+        if (is_due && worker->pid != 0) {
             log_warning("%s: did not stop in %u ms, killed", worker->slot->name,
                         worker->fleet->pool->stop_timeout);
             kill_process(worker);
