@@ -93,7 +93,7 @@ void rollout_resume(struct fleet *fleet)
 
 void rollout_forget(struct fleet *fleet)
 {
-    if (rollout_is_quiet(fleet))
+    if (fleet->rollout.phase != ROLLOUT_GOING || rollout_is_quiet(fleet))
         fleet->rollout.phase = ROLLOUT_NONE;
 }
 

@@ -307,6 +307,16 @@ START_TEST(a_reload_forgets_what_became_of_a_restart_before)
     write_file(&world.next_file, 4, command);
     fleet_adopt(world.fleet, &world.next_file.config, &world.next_file.pool);
     ck_assert_int_eq(phase(), ROLLOUT_NONE);
+
+    fleet_restart(world.fleet, true);
+    keeper_obeys();
+    ends((unsigned)world.slots->slot[slot_started()].number, 1 << 8);
+    pass(60 * S);
+    ck_assert(fleet_drain(world.fleet, 2)); /* is no round through all */
+    ck_assert_int_eq(phase(), ROLLOUT_FROZEN);
+    write_file(&world.last_file, 4, command);
+    fleet_adopt(world.fleet, &world.last_file.config, &world.last_file.pool);
+    ck_assert_int_eq(phase(), ROLLOUT_NONE);
 }
 END_TEST
 
