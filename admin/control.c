@@ -20,6 +20,7 @@
 
 #define TAG              0x6374726c
 #define CONNECTIONS_MOST 16
+#define AWAITING_MOST    12 /* of them; a rollout may take long, and `drover status` is a health check */
 #define LINE_MOST        4096
 #define READ_MS          5000   /* for the line */
 #define WAIT_MS          120000 /* for whoever carries the command out */
@@ -189,13 +190,26 @@ static void on_restart(struct control_connection *connection, const json_t *comm
         control->callbacks->on_restart(control->owner, await_answer(connection), pool, surge);
 }
 
+static unsigned count_awaiting(const struct control *control)
+{
+    unsigned count = 0;
+
+    list_each_safe (node, after, &control->connections)
+        count += list_entry(node, struct control_connection, node)->state == AWAITING_ANSWER;
+    return count;
+}
+
 /* As long as it takes, unless the client leaves. */
 static void on_wait(struct control_connection *connection, const json_t *command)
 {
     const struct control *control = connection->control;
     const char *pool = json_string_value(json_object_get(command, "pool"));
-    struct admin_request *request = await_answer(connection);
 
+    if (count_awaiting(control) >= AWAITING_MOST) {
+        say(connection, false, "too many commands wait already; `drover why` tells how it goes");
+        return;
+    }
+    struct admin_request *request = await_answer(connection);
     deadline_stop(&connection->deadline);
     control->callbacks->on_wait(control->owner, request, pool);
 }

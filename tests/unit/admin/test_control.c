@@ -197,6 +197,29 @@ START_TEST(who_waits_and_leaves_makes_room_for_others)
 }
 END_TEST
 
+START_TEST(those_who_wait_leave_room_for_who_only_asks)
+{
+    struct admin_request *kept[12];
+    int many[12];
+
+    open_control();
+    asked.keeps = true;
+    for (unsigned i = 0; i < 12; i++) {
+        many[i] = client_says("{\"command\":\"wait\",\"pool\":\"web\"}\n");
+        turn(loop);
+        kept[i] = asked.kept;
+    }
+    ck_assert_ptr_nonnull(strstr(ask("{\"command\":\"wait\"}\n"), "too many commands wait"));
+    ck_assert_ptr_nonnull(strstr(ask("{\"command\":\"status\"}\n"), "\"ok\":true"));
+    for (unsigned i = 0; i < 12; i++) {
+        admin_reply(kept[i], true, "over");
+        ck_assert_ptr_nonnull(strstr(hear(loop, many[i], NULL), "over"));
+        net_close(&many[i]);
+    }
+    close_control();
+}
+END_TEST
+
 START_TEST(an_answer_after_the_close_goes_nowhere)
 {
     open_control();
@@ -275,5 +298,6 @@ END_TEST
 UNIT_MAIN("admin/control", a_command_gets_one_line_back_and_the_end, the_status_comes_as_a_tree,
           an_answer_may_come_later, an_answer_to_a_client_that_left_goes_nowhere,
           an_answer_after_the_close_goes_nowhere, who_waits_and_leaves_makes_room_for_others,
-          a_line_in_pieces_is_put_together, a_line_may_end_with_the_stream, what_is_not_understood_is_refused,
-          a_line_without_an_end_is_refused, too_many_at_once_are_refused)
+          those_who_wait_leave_room_for_who_only_asks, a_line_in_pieces_is_put_together,
+          a_line_may_end_with_the_stream, what_is_not_understood_is_refused, a_line_without_an_end_is_refused,
+          too_many_at_once_are_refused)
