@@ -19,8 +19,10 @@
 #define CONTINUATIONS_MIN 8
 #define FRAME_MAX         16384
 #define ACKS_MAX          100 /* waiting to be sent */
-#define BLOCK_TIMES       4   /* a head so many times over its limit is not even answered */
-#define FIELD_OVERHEAD    32  /* of a field in SETTINGS_MAX_HEADER_LIST_SIZE: RFC 9113 section 6.5.2 */
+#define UNSAID_MAX                                                                                           \
+    5000 /* frames without payload, of all kinds, waiting to be sent: the peer asks and does not listen */
+#define BLOCK_TIMES    4  /* a head so many times over its limit is not even answered */
+#define FIELD_OVERHEAD 32 /* of a field in SETTINGS_MAX_HEADER_LIST_SIZE: RFC 9113 section 6.5.2 */
 
 /* --- budgets --- */
 
@@ -285,13 +287,18 @@ static void on_request_head(struct h2 *h2, const nghttp2_frame *frame, bool ends
     h2->arriving = 0;
 }
 
+/* Streams take turns, whatever the client would like (RFC 9218 section 10): else the oldest ones have the connection to themselves for as long as
+ * there is more of them, and others starve. */
 void h2_accept(struct h2 *h2, struct h2_stream *stream)
 {
+    static const nghttp2_extpri equal = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
+
     CHECK(h2->arriving && stream->id == 0);
     stream->id = h2->arriving;
     stream->method = h2->options.scratch->method;
     h2->arriving = 0;
     CHECK(nghttp2_session_set_stream_user_data(h2->session, stream->id, stream) == 0);
+    CHECK(nghttp2_session_change_extpri_stream_priority(h2->session, stream->id, &equal, 1) == 0);
 }
 
 static void on_response_head(struct h2 *h2, struct h2_stream *stream, bool ends)
@@ -396,6 +403,8 @@ bool h2_receive(struct h2 *h2, struct slice bytes, uint64_t now_us)
     scan(h2, bytes);
     if (taken >= 0 && !charge_for_untold(h2))
         taken = have_enough(h2, "too many frames of streams that are closed");
+    if (taken >= 0 && nghttp2_session_get_outbound_queue_size(h2->session) > UNSAID_MAX)
+        taken = have_enough(h2, "more and more to be said to a peer that does not read");
     if (taken >= 0)
         return true;
     h2->is_broken = true;

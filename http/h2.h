@@ -59,11 +59,13 @@ struct h2_stream {
     struct list node;    /* of those with something to be told in h2_sent */
     char *trailers;      /* to follow the body */
     size_t untaken;      /* bytes that came and were not taken */
+    size_t interims;     /* bytes of 1xx heads that wait to be sent */
     uint32_t in_flight;  /* of both, between h2_unsent and h2_sent */
     uint32_t close_code; /* to be told */
     bool has_head;       /* a final head came (asking) */
     bool may_send;       /* its head is on its way, without the end */
     bool ends;           /* h2_end was called */
+    bool is_cut;         /* h2_cut was */
     bool end_is_sent;    /* END_STREAM has gone out; `end_is_told`: on_sent has said so */
     bool end_is_told;
     bool is_deferred; /* nothing to send until there is data or the end */
@@ -151,12 +153,17 @@ void h2_end(struct h2 *h2, struct h2_stream *stream, struct slice trailers);
  * lent already. */
 void h2_lend(struct h2 *h2, struct h2_stream *stream, struct slice data);
 void h2_keep(struct h2_stream *stream);
+/* Answering: the body breaks off. When what there is of it has been sent, the stream is reset with INTERNAL_ERROR, which on_closed tells of. */
+void h2_cut(struct h2 *h2, struct h2_stream *stream);
 static inline size_t h2_stream_unsent(const struct h2_stream *stream)
 {
     return buffer_size(&stream->out) + stream->lent.size - stream->in_flight;
 }
 /* So many bytes of on_data are dealt with: the peer may send as many again. */
 void h2_took(struct h2 *h2, struct h2_stream *stream, size_t size);
+/* The peer would take something of the connection, of this stream, now: what is unsent waits for its turn only. */
+bool h2_has_window(const struct h2 *h2);
+bool h2_stream_has_window(const struct h2 *h2, const struct h2_stream *stream);
 /* Ends it at once: no event is told of it any more and the struct is the owner's. Harmless on one that is closed. */
 void h2_reset(struct h2 *h2, struct h2_stream *stream, enum h2_code code);
 

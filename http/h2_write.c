@@ -56,6 +56,8 @@ void h2_interim(struct h2 *h2, struct h2_stream *stream, unsigned status, const 
         return;
     put_status(&list, status, text);
     put_fields(&list, fields, count);
+    for (size_t i = 0; i < list.count; i++)
+        stream->interims += list.fields[i].namelen + list.fields[i].valuelen + sizeof list.fields[i];
     (void)nghttp2_submit_headers(h2->session, NGHTTP2_FLAG_NONE, stream->id, NULL, list.fields, list.count,
                                  NULL);
 }
@@ -164,6 +166,24 @@ void h2_end(struct h2 *h2, struct h2_stream *stream, struct slice trailers)
     resume(h2, stream);
 }
 
+void h2_cut(struct h2 *h2, struct h2_stream *stream)
+{
+    if (!stream->id || !stream->may_send || stream->ends)
+        return;
+    stream->is_cut = true;
+    resume(h2, stream);
+}
+
+bool h2_has_window(const struct h2 *h2)
+{
+    return nghttp2_session_get_remote_window_size(h2->session) > 0;
+}
+
+bool h2_stream_has_window(const struct h2 *h2, const struct h2_stream *stream)
+{
+    return nghttp2_session_get_stream_remote_window_size(h2->session, stream->id) > 0;
+}
+
 /* False: none of them may trail. */
 static bool submit_trailers(struct h2 *h2, struct h2_stream *stream)
 {
@@ -188,6 +208,8 @@ ssize_t h2_on_read_data(nghttp2_session *session, int32_t id, uint8_t *into, siz
     if (!stream)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* reset: its RST_STREAM is on its way */
     left = h2_stream_unsent(stream);
+    if (left == 0 && stream->is_cut)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* nghttp2 resets it, with INTERNAL_ERROR */
     if (left == 0 && !stream->ends) {
         stream->is_deferred = true;
         return NGHTTP2_ERR_DEFERRED;
@@ -282,14 +304,15 @@ int h2_on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void 
         }
         return 0;
     }
-    if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS)
-        return 0;
-    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+    bool is_head = frame->hd.type == NGHTTP2_HEADERS, ends = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    if (!is_head && (frame->hd.type != NGHTTP2_DATA || !ends))
         return 0;
     if (frame->hd.type == NGHTTP2_HEADERS)
         h2_budget_refund(&h2->cheap, 2);
     stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-    if (stream) {
+    if (stream && is_head)
+        stream->interims = 0;
+    if (stream && ends) {
         stream->end_is_sent = true;
         h2_note(h2, stream);
     }

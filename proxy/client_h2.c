@@ -9,8 +9,7 @@
 #include "proxy/held.h"
 #include "proxy/listener.h"
 
-#define STREAM_WINDOW     (64 * 1024)
-#define CONNECTION_WINDOW (1024 * 1024)
+#define STREAM_WINDOW (64 * 1024)
 
 bool client_h2_is_preface(struct slice bytes)
 {
@@ -129,16 +128,6 @@ static void write_all(struct client_h2 *connection)
 {
     if (!push(connection))
         return;
-    if (!list_is_empty(&connection->cuts)) { /* what can be sent of them is sent */
-        while (!list_is_empty(&connection->cuts)) {
-            struct client_h2_stream *stream =
-                list_entry(connection->cuts.next, struct client_h2_stream, cut_node);
-            bool is_told = stream->is_told && stream->h2.end_is_sent;
-            client_h2_stream_end(stream, is_told ? H2_NO_ERROR : H2_INTERNAL_ERROR);
-        }
-        if (!push(connection))
-            return;
-    }
     if (is_over(connection))
         leave(connection);
 }
@@ -266,7 +255,7 @@ void client_h2_open(struct client *client)
         .role = H2_ANSWERS,
         .streams = config->limits.streams,
         .stream_window = STREAM_WINDOW,
-        .connection_window = CONNECTION_WINDOW,
+        .connection_window = (config->limits.streams + 1) * STREAM_WINDOW, /* none holds up another */
         .limits = {config->limits.header, config->limits.headers, config->keep_underscores},
         .serves_connect = client->listener->websocket_over_http2,
         .scratch = &proxy->request,
@@ -278,7 +267,6 @@ void client_h2_open(struct client *client)
     connection->held = held_new();
     list_init(&connection->streams);
     list_init(&connection->fresh);
-    list_init(&connection->cuts);
     task_init(&connection->write_task, on_write);
     deadline_init(&connection->end_at, on_end_due, connection);
     connection->h2 = h2_new(&options, &client_h2_events, connection);

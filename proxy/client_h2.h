@@ -26,14 +26,14 @@ struct client_h2 {
     unsigned stream_count;
     /* Whose requests came with what is being read: one that is reset by it as well never reaches a worker (CVE-2023-44487). */
     struct list fresh;
-    struct list cuts;       /* those that are reset once what they have has been sent */
     struct held *held;      /* what requests that were cancelled still hold */
     struct task write_task; /* at the end of the turn */
     struct deadline end_at; /* the second GOAWAY */
     enum client_h2_wait waits;
-    bool is_busy;    /* in the middle of h2_receive or h2_sent */
-    bool is_closed;  /* the client is: nothing is told any more */
-    bool is_leaving; /* no new requests; ends with the last stream */
+    uint64_t moved_us; /* when the client took bytes of any stream */
+    bool is_busy;      /* in the middle of h2_receive or h2_sent */
+    bool is_closed;    /* the client is: nothing is told any more */
+    bool is_leaving;   /* no new requests; ends with the last stream */
 };
 
 struct client_h2_stream {
@@ -42,7 +42,6 @@ struct client_h2_stream {
     struct client_h2 *connection;
     struct list node;         /* of the connection's streams */
     struct list fresh_node;   /* of its fresh ones */
-    struct list cut_node;     /* of its cuts */
     struct deadline deadline; /* send, else body */
     struct task free_task;
     bool body_is_done; /* the client has sent its end */
@@ -50,7 +49,6 @@ struct client_h2_stream {
     bool has_no_body;  /* the response */
     bool lends;        /* its caller looks at what is unsent itself */
     bool awaits_send;  /* `deadline` is that of timeouts.send */
-    bool is_told;      /* that it is cut: a call of gRPC's, in its words */
     bool is_websocket; /* an extended CONNECT */
     struct tunnel_client tunnel;
     struct buffer in; /* of a WebSocket: what the tunnel has not read yet */

@@ -2,6 +2,7 @@
  *
  * The streams of an HTTP/2 client: requests come in, each with an exchange of its own; who is slow, who is gone. Loop thread only. */
 #include "base/backoff.h"
+#include "base/clock.h"
 #include "http/websocket.h"
 #include "proxy/client_h2.h"
 #include "proxy/held.h"
@@ -34,7 +35,6 @@ void client_h2_stream_lose(struct client_h2_stream *stream)
 {
     deadline_stop(&stream->deadline);
     list_remove(&stream->fresh_node);
-    list_remove(&stream->cut_node);
     if (stream->stream.exchange)
         exchange_client_gone(stream->stream.exchange);
     if (stream->tunnel.tunnel)
@@ -90,12 +90,24 @@ void client_h2_stream_has_unsent(struct client_h2_stream *stream)
         await_send(stream);
 }
 
+/* Not this stream is held back: others go before it. Whether the client takes any of it at all is seen by the connection. */
+static bool waits_for_its_turn(const struct client_h2_stream *stream)
+{
+    const struct client_h2 *connection = stream->connection;
+    unsigned send_ms = connection->client->proxy->snapshot->config->timeouts.send;
+
+    return h2_stream_has_window(connection->h2, &stream->h2) &&
+           (h2_has_window(connection->h2) || clock_us() - connection->moved_us < (uint64_t)send_ms * 1000);
+}
+
 static void on_due(void *argument)
 {
     struct client_h2_stream *stream = argument;
     struct exchange *exchange = stream->stream.exchange;
 
-    if (stream->awaits_send) {
+    if (stream->awaits_send && waits_for_its_turn(stream)) {
+        await_send(stream);
+    } else if (stream->awaits_send) {
         if (exchange)
             exchange->failure = FAILURE_SLOW_CLIENT;
         client_h2_stream_end(stream, H2_CANCEL);
@@ -164,7 +176,6 @@ static struct client_h2_stream *stream_new(struct client_h2 *connection)
     stream->tunnel.ops = &client_h2_tunnel_ops;
     stream->stream.waits_for_go = true;
     list_push_back(&connection->fresh, &stream->fresh_node);
-    list_init(&stream->cut_node);
     list_push_back(&connection->streams, &stream->node);
     connection->stream_count++;
     deadline_init(&stream->deadline, on_due, stream);
@@ -252,6 +263,7 @@ static void on_sent(void *owner, struct h2_stream *h2, bool is_all)
 
     if (connection->is_closed)
         return;
+    connection->moved_us = clock_us();
     if (unsent) {
         await_send(stream);
     } else if (stream->awaits_send) {
@@ -272,7 +284,7 @@ static void on_closed(void *owner, struct h2_stream *h2, uint32_t code)
 
     if (connection->is_closed)
         return;
-    if (code != H2_NO_ERROR)
+    if (code != H2_NO_ERROR && !h2->is_cut)
         count(&connection->client->proxy->counters.h2_resets, 1);
     leave(stream_of(h2));
 }

@@ -193,25 +193,25 @@ static void send_end(struct client_stream *base, struct slice trailers)
         exchange_delivered(base->exchange);
 }
 
-/* What is here goes out first, as far as the client takes it now. */
+/* What is here goes out first. */
 static void cut(struct client_stream *base)
 {
     struct client_h2_stream *stream = client_h2_stream_of(base);
     const struct exchange *exchange = base->exchange;
+    struct client_h2 *connection = stream->connection;
 
     if (exchange->is_grpc) {
         char trailers[96];
         str_format(trailers, sizeof trailers, "grpc-status: %u\r\ngrpc-message: %s\r\n",
                    grpc_status(exchange->failure, failures[exchange->failure].status),
                    failures[exchange->failure].word);
-        h2_end(stream->connection->h2, &stream->h2, slice_of(trailers));
-        stream->is_told = true;
+        h2_end(connection->h2, &stream->h2, slice_of(trailers));
     }
     exchange_client_gone(base->exchange);
-    if (stream->connection->is_closed)
+    if (connection->is_closed)
         return;
-    list_push_back(&stream->connection->cuts, &stream->cut_node);
-    client_h2_write_soon(stream->connection);
+    h2_cut(connection->h2, &stream->h2);
+    client_h2_write_soon(connection);
 }
 
 static void resume(struct client_stream *base)
@@ -226,7 +226,9 @@ static void resume(struct client_stream *base)
 
 static size_t unsent(const struct client_stream *base)
 {
-    return h2_stream_unsent(&client_h2_stream_of(base)->h2);
+    const struct h2_stream *stream = &client_h2_stream_of(base)->h2;
+
+    return h2_stream_unsent(stream) + stream->interims;
 }
 
 static struct tunnel_client *give_up(struct client_stream *base, struct buffer *in, struct buffer *out)

@@ -148,12 +148,12 @@ bool exchange_body(struct exchange *exchange, struct slice data)
 {
     exchange->received += data.size;
     count(&exchange->proxy->counters.bytes_from_clients, data.size);
+    if (exchange->state >= EXCHANGE_DELIVERING)
+        return true; /* answered already: what still comes is thrown away */
     if (is_over_limit(exchange)) {
         exchange_refuse(exchange, FAILURE_BODY_TOO_LARGE);
         return false;
     }
-    if (exchange->state >= EXCHANGE_DELIVERING)
-        return true; /* answered already: what still comes is thrown away */
     if (exchange->collects)
         return collect(exchange, data);
     bound_held_body(exchange, data.size);

@@ -323,6 +323,35 @@ START_TEST(a_reset_is_the_last_word)
 }
 END_TEST
 
+START_TEST(what_is_cut_is_reset_when_all_of_it_has_been_sent)
+{
+    struct buffer large = {0};
+
+    setup();
+    memset(buffer_reserve(&large, 100000), 'x', 100000);
+    buffer_commit(&large, 100000);
+    asking.keeps = true;
+    ask(&get, NULL, 0, true);
+    talk();
+    assert_heard(&answering, "GET /x?y host=a.org; end; ");
+    h2_respond(answering.h2, &answering.stream, 200, NULL, 0, false);
+    h2_data(answering.h2, &answering.stream, buffer_slice(&large));
+    h2_cut(answering.h2, &answering.stream);
+    talk();
+    assert_heard(&asking, "all sent; 200 body; ");
+    ck_assert(!h2_stream_has_window(answering.h2, &answering.stream));
+    asking.keeps = false;
+    h2_took(asking.h2, &asking.stream, WINDOW);
+    talk();
+    ck_assert_uint_eq(buffer_size(&asking.body), 100000);
+    assert_heard(&asking, "closed 2; ");
+    assert_heard(&answering, "closed 2; ");
+    ck_assert(h2_has_window(answering.h2));
+    buffer_release(&large);
+    teardown();
+}
+END_TEST
+
 START_TEST(a_stream_that_nobody_accepts_is_refused)
 {
     setup();
@@ -521,9 +550,9 @@ END_TEST
 UNIT_MAIN("http/h2", a_request_and_its_answer_pass, bytes_may_come_and_go_one_at_a_time,
           trailers_pass_both_ways, interim_heads_come_before_the_final_one,
           what_is_not_taken_holds_the_peer_back, a_reset_is_the_last_word,
-          a_stream_that_nobody_accepts_is_refused, data_of_a_stream_that_was_reset_gives_its_window_back,
-          the_end_comes_in_two_steps, a_request_that_waited_as_a_goaway_came_was_not_looked_at,
-          extended_connect_comes_as_a_handshake,
+          what_is_cut_is_reset_when_all_of_it_has_been_sent, a_stream_that_nobody_accepts_is_refused,
+          data_of_a_stream_that_was_reset_gives_its_window_back, the_end_comes_in_two_steps,
+          a_request_that_waited_as_a_goaway_came_was_not_looked_at, extended_connect_comes_as_a_handshake,
           what_is_lent_goes_out_from_where_it_lies_and_the_rest_is_kept,
           frames_that_do_nothing_have_a_budget_that_time_refills, heads_are_refused_as_http_1_refuses_them,
           cookies_in_crumbs_are_one_field_and_underscores_are_left_out, garbage_breaks_the_connection)
