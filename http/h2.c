@@ -166,6 +166,11 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head
                    ? have_enough(h2, "too many heads of streams that are closed")
                    : 0;
     case NGHTTP2_CONTINUATION: return 0; /* nghttp2 counts them */
+    case NGHTTP2_WINDOW_UPDATE:
+        if (h2->updates == 0)
+            return h2_budget_take(&h2->cheap) ? 0 : have_enough(h2, "too many frames that do nothing");
+        h2->updates--;
+        return 0;
     case NGHTTP2_RST_STREAM:
         return h2_budget_take(&h2->resets) ? 0 : have_enough(h2, "streams are opened and reset too fast");
     default: return h2_budget_take(&h2->cheap) ? 0 : have_enough(h2, "too many frames that do nothing");

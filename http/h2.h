@@ -159,6 +159,11 @@ static inline size_t h2_stream_unsent(const struct h2_stream *stream)
 {
     return buffer_size(&stream->out) + stream->lent.size - stream->in_flight;
 }
+/* Bytes or the end of them: neither goes out while a window is 0. */
+static inline bool h2_stream_is_held(const struct h2_stream *stream)
+{
+    return h2_stream_unsent(stream) > 0 || stream->is_cut || (stream->ends && !stream->end_is_sent);
+}
 /* So many bytes of on_data are dealt with: the peer may send as many again. */
 void h2_took(struct h2 *h2, struct h2_stream *stream, size_t size);
 /* The peer would take something of the connection, of this stream, now: what is unsent waits for its turn only. */

@@ -53,6 +53,8 @@ struct h2 {
 
     struct h2_budget cheap, resets;
     struct h2_scan scan;
+    uint64_t
+        updates; /* WINDOW_UPDATEs that what was sent is good for: in large windows, their answer comes late and all at once */
     uint64_t seen, told; /* frames that came; of them nghttp2 has told, or they were charged for */
     bool data_was_empty; /* of the DATA frame that is coming in */
     bool is_broken;      /* nothing is read any more */

@@ -8,7 +8,8 @@
 
 #define GATHER_MAX    (256 * 1024)
 #define GATHER_SCARCE (16 * 1024) /* what a write does not take is kept: of each of a crowd, little */
-#define COPY_MAX      2048        /* payload up to this is copied: cheaper than a part of its own */
+#define UPDATE_WORTH  2048 /* bytes for which a peer may say that it took them, of its stream or of all */
+#define COPY_MAX      2048 /* payload up to this is copied: cheaper than a part of its own */
 #define FRAME_HEAD    9
 #define FIELDS_MAX    (HEAD_FIELDS_MAX + 16)
 
@@ -283,8 +284,10 @@ int h2_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
         gather_payload(h2, stream, size);
         h2_note(h2, stream);
     }
-    if (size >= 1024 || h2_stream_unsent(stream) == 0 || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
-        h2_budget_refund(&h2->cheap, 2); /* who takes bytes says so by WINDOW_UPDATEs */
+    if (size >= 1024 || h2_stream_unsent(stream) == 0 || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
+        h2_budget_refund(&h2->cheap, 2);
+        h2->updates += 2 + size / UPDATE_WORTH; /* who takes bytes says so */
+    }
     return is_full(h2) ? NGHTTP2_ERR_PAUSE
                        : 0; /* nghttp2 would go on with the next frame of payload by itself */
 }
@@ -293,6 +296,7 @@ int h2_on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void 
 {
     struct h2 *h2 = argument;
     struct h2_stream *stream;
+    bool is_head = frame->hd.type == NGHTTP2_HEADERS, ends = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
         uint32_t code = frame->rst_stream.error_code;
@@ -304,10 +308,9 @@ int h2_on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void 
         }
         return 0;
     }
-    bool is_head = frame->hd.type == NGHTTP2_HEADERS, ends = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     if (!is_head && (frame->hd.type != NGHTTP2_DATA || !ends))
         return 0;
-    if (frame->hd.type == NGHTTP2_HEADERS)
+    if (is_head && ends)
         h2_budget_refund(&h2->cheap, 2);
     stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     if (stream && is_head)

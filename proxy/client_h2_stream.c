@@ -264,7 +264,7 @@ static void on_sent(void *owner, struct h2_stream *h2, bool is_all)
     if (connection->is_closed)
         return;
     connection->moved_us = clock_us();
-    if (unsent) {
+    if (h2_stream_is_held(h2)) {
         await_send(stream);
     } else if (stream->awaits_send) {
         stream->awaits_send = false;

@@ -81,6 +81,7 @@ static void tunnel_shutdown_write(struct tunnel_client *tunnel)
     struct client_h2_stream *stream = stream_of(tunnel);
 
     h2_end(stream->connection->h2, &stream->h2, SLICE(""));
+    client_h2_stream_has_unsent(stream);
     client_h2_write_soon(stream->connection);
 }
 

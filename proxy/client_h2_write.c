@@ -54,6 +54,7 @@ static void send_bytes(struct client_h2_stream *stream, struct slice bytes)
 static void send_end_of(struct client_h2_stream *stream, struct slice trailers)
 {
     h2_end(stream->connection->h2, &stream->h2, trailers);
+    client_h2_stream_has_unsent(stream);
     client_h2_write_soon(stream->connection);
 }
 
@@ -211,6 +212,7 @@ static void cut(struct client_stream *base)
     if (connection->is_closed)
         return;
     h2_cut(connection->h2, &stream->h2);
+    client_h2_stream_has_unsent(stream);
     client_h2_write_soon(connection);
 }
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Streams of one HTTP/2 connection beside each other: none waits for another without an end, whoever is slow."""
+import struct
 import threading
 import time
 
-from h2_wire import END_HEADERS, H2Wire, HEADERS, INTERNAL_ERROR, frame
+from h2_wire import CANCEL, END_HEADERS, H2Wire, HEADERS, INTERNAL_ERROR, WINDOW_UPDATE, frame
 from kit import PATIENCE, resident_kb, scenario
 
 LARGE = 30_000_000
@@ -54,6 +55,21 @@ def small_answers_do_not_wait_for_a_large_one(stage):
             assert small.body == b"small" and len(large.body) - before < 12_000_000, len(large.body) - before
             if large.is_over:
                 break
+
+
+@scenario()
+def who_tells_of_every_few_bytes_that_it_took_them_is_honest(stage):
+    """Late and all at once, as Go's client does that reads 4 KiB at a time from a window of megabytes."""
+    drover = stage.front(stage.backend(large_or_small))
+    with H2Wire(drover.port, settings={4: 1 << 22}, takes=False) as wire:
+        wire.window(1 << 30)
+        large = wire.ask(path="/large")
+        told = 0
+        while not large.is_over:
+            wire.until(lambda: large.is_over or len(large.body) - told >= 1 << 22, "the window is full")
+            wire.send((frame(WINDOW_UPDATE, 0, large.number, struct.pack("!I", 4096)) + frame(WINDOW_UPDATE, 0, 0, struct.pack("!I", 4096))) * 1024)
+            told += 1 << 22
+        assert len(large.body) == LARGE and large.is_ended, (len(large.body), wire.goaways)
 
 
 @scenario()
@@ -201,3 +217,25 @@ def who_does_not_read_cannot_pile_up_what_is_to_be_said(stage):
         grown = resident_kb(drover.engine()) - before
         assert other.get().status == 200
         assert grown < 8000, f"{grown} kB"
+
+
+@scenario()
+def an_end_that_has_no_window_is_bounded_too(stage):
+    """Not even an empty frame goes out while the window is 0."""
+    go = threading.Event()
+
+    def script(link):
+        while asked := link.read_request():
+            link.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+            go.wait(10 * PATIENCE)
+            if asked.target == "/cut":
+                return
+            link.send("0\r\n\r\n")
+    drover = stage.front(stage.backend(script), top={"timeouts": {"send": "500ms"}})
+    with H2Wire(drover.port, settings={4: 4}, takes=False) as wire:
+        streams = [wire.ask(path=path) for path in ("/whole", "/cut")]
+        wire.until(lambda: all(stream.body == b"half" for stream in streams), "all that the window takes")
+        go.set()
+        wire.wait(*streams)
+        assert all(stream.reset == CANCEL for stream in streams), streams
+        assert wire.get("/cut").status == 200, "the connection goes on"
