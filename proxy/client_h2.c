@@ -145,7 +145,7 @@ static void send_fresh(struct client_h2 *connection)
         struct client_h2_stream *stream =
             list_entry(connection->fresh.next, struct client_h2_stream, fresh_node);
         list_remove(&stream->fresh_node);
-        if (stream->stream.exchange)
+        if (stream->stream.exchange && (!stream->says_empty || stream->body_is_done))
             exchange_go(stream->stream.exchange);
     }
 }

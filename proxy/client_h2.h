@@ -46,6 +46,12 @@ struct client_h2_stream {
     struct task free_task;
     bool body_is_done; /* the client has sent its end */
     bool has_body;     /* the request */
+    bool
+        says_empty; /* its Content-Length is 0: it is whole for a worker once it has been sent, so its end is awaited first */
+    bool
+        keeps_last; /* likewise the last byte of a length, `last`: no request reaches a worker whole whose client sends more than it said */
+    char last;
+    uint64_t left;     /* bytes of a length that have not come */
     bool has_no_body;  /* the response */
     bool lends;        /* its caller looks at what is unsent itself */
     bool awaits_send;  /* `deadline` is that of timeouts.send */

@@ -69,7 +69,7 @@ static void await_body(struct client_h2_stream *stream)
 {
     struct proxy *proxy = stream->connection->client->proxy;
     bool is_call = stream->stream.exchange && stream->stream.exchange->is_grpc;
-    bool is_awaited = stream->has_body && !stream->body_is_done && !is_call;
+    bool is_awaited = (stream->has_body || stream->says_empty) && !stream->body_is_done && !is_call;
 
     if (stream->awaits_send)
         return;
@@ -155,6 +155,8 @@ static void begin(struct client_h2_stream *stream, struct head *head)
 
     stream->has_no_body = head->method == METHOD_HEAD;
     stream->has_body = head_has_body(head);
+    stream->says_empty = head->has_content_length && head->content_length == 0;
+    stream->left = head->has_content_length ? head->content_length : 0;
     if (head->is_extended_connect && !begin_handshake(head, key)) {
         client_h2_refuse(stream, 400, "a WebSocket handshake that is none");
         return;
@@ -207,6 +209,19 @@ static void on_request(void *owner, const struct head *head, const struct h1_err
     (void)head;
 }
 
+/* The end of a length stays here until it is the end (RFC 9113 section 8.1.1). */
+static struct slice keep_last(struct client_h2_stream *stream, struct slice data)
+{
+    if (stream->left == 0 || data.size == 0)
+        return data; /* no length was said */
+    stream->left -= data.size < stream->left ? data.size : stream->left;
+    if (stream->left == 0) {
+        stream->last = data.at[--data.size];
+        stream->keeps_last = true;
+    }
+    return data;
+}
+
 static void on_data(void *owner, struct h2_stream *h2, struct slice data)
 {
     struct client_h2 *connection = owner;
@@ -220,13 +235,22 @@ static void on_data(void *owner, struct h2_stream *h2, struct slice data)
         client_h2_tunnel_data(stream, data);
         return;
     }
-    if (exchange)
+    data = keep_last(stream, data);
+    if (exchange && data.size)
         goes_on = exchange_body(exchange, data);
     if (connection->is_closed || !h2->id)
         return;
     if (goes_on || !stream->stream.exchange)
         h2_took(connection->h2, h2, h2->untaken);
     await_body(stream);
+}
+
+static void end_body(struct client_h2_stream *stream, struct slice trailers)
+{
+    if (stream->keeps_last)
+        (void)exchange_body(stream->stream.exchange, (struct slice){&stream->last, 1});
+    if (stream->stream.exchange)
+        exchange_body_end(stream->stream.exchange, trailers);
 }
 
 static void on_end(void *owner, struct h2_stream *h2, struct slice trailers)
@@ -241,7 +265,9 @@ static void on_end(void *owner, struct h2_stream *h2, struct slice trailers)
     if (stream->is_websocket)
         client_h2_tunnel_ended(stream);
     else if (stream->stream.exchange && stream->has_body)
-        exchange_body_end(stream->stream.exchange, trailers);
+        end_body(stream, trailers);
+    else if (stream->stream.exchange && stream->says_empty && list_is_empty(&stream->fresh_node))
+        exchange_go(stream->stream.exchange);
 }
 
 /* --- what has gone out --- */
