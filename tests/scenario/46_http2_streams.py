@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Streams of one HTTP/2 connection beside each other: none waits for another without an end, whoever is slow."""
+import os
 import struct
 import threading
 import time
 
-from h2_wire import CANCEL, END_HEADERS, H2Wire, HEADERS, INTERNAL_ERROR, WINDOW_UPDATE, frame
-from kit import PATIENCE, resident_kb, scenario
+from certificates import Authority
+from h2_wire import CANCEL, END_HEADERS, H2Wire, HEADERS, INTERNAL_ERROR, PREFACE, WINDOW_UPDATE, frame
+from kit import PATIENCE, free_port, resident_kb, scenario
 
 LARGE = 30_000_000
 
@@ -239,3 +241,43 @@ def an_end_that_has_no_window_is_bounded_too(stage):
         wire.wait(*streams)
         assert all(stream.reset == CANCEL for stream in streams), streams
         assert wire.get("/cut").status == 200, "the connection goes on"
+
+
+@scenario()
+def the_edge_is_the_same_as_over_http_1(stage):
+    servers, clients = Authority(stage, "servers"), Authority(stage, "clients")
+    plain_port, tls_port, proxied_port = free_port(), free_port(), free_port()
+    pages = stage.path("challenges")
+    os.mkdir(pages)
+    with open(os.path.join(pages, "token"), "w") as file:
+        file.write("token.thumb")
+    backend = stage.backend()
+    drover = stage.front(backend, affinity={"cookie": "stay"}, top={
+        "acme": pages, "trusted_proxies": ["127.0.0.1"], "limits": {"connections_per_ip": 1},
+        "listen": [{"address": f"127.0.0.1:{plain_port}", "expose": ["/health/ready"]},
+                   {"address": f"127.0.0.1:{tls_port}", "tls": {**servers.issue("a.test"), "client_ca": clients.file}},
+                   {"address": f"127.0.0.1:{proxied_port}", "proxy_protocol": "on"}]})
+
+    def field(name):
+        return [value for key, value in backend.requests[-1].fields if key.lower() == name]
+    with H2Wire(plain_port) as wire:
+        assert wire.get("/.well-known/acme-challenge/token").body == b"token.thumb"
+        assert wire.get("/health/ready").status == 200
+        stream = wire.get("/", [("cookie", "a=1")])
+        given = stream.field("set-cookie").split(";")[0]
+        assert given.startswith("stay=") and stream.field("cache-control") == "private", stream
+        stream = wire.get("/", [("cookie", "a=1"), ("cookie", given), ("cookie", "b=2")])
+        assert not stream.field("set-cookie") and field("cookie") == ["a=1; b=2"], (stream, field("cookie"))
+    with H2Wire(tls_port, servers.context(client=clients.issue("one", subject="/CN=one"))) as wire:
+        assert wire.get("/", [("x-client-subject", "CN=root")]).status == 200
+        assert field("x-client-subject") == ["CN=one"], field("x-client-subject")
+        assert field("x-forwarded-proto") == ["https"]
+    with H2Wire(proxied_port, begins=False) as wire, H2Wire(proxied_port, begins=False) as second:
+        wire.send(b"PROXY TCP4 203.0.113.7 10.0.0.1 5 443\r\n" + PREFACE + wire.settings_frame({}))
+        assert wire.get().status == 200 and field("x-real-ip") == ["203.0.113.7"], field("x-real-ip")
+        second.send(b"PROXY TCP4 203.0.113.7 10.0.0.1 6 443\r\n" + PREFACE + second.settings_frame({}))
+        try:
+            second.read_frame()
+        except Exception:
+            pass
+        assert second.buffer.startswith(b"HTTP/1.1 503") or second.closed, "one too many of that address"
