@@ -1,61 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * The life of an HTTP/2 connection and what comes in. nghttp2 keeps the protocol's state; here are its bounds and the events. One thread. */
+ * The life of an HTTP/2 connection and what comes in. nghttp2 keeps the protocol's state; here are the events. One thread. */
 #include "http/h2.h"
 
 #include "base/check.h"
 #include "base/mem.h"
 #include "http/h2_connection.h"
 
-/* What is legal and cheap for the peer: burst, and so many a second. An honest peer is far below; one that is above is told
- * ENHANCE_YOUR_CALM and closed. */
-#define CHEAP_BURST    500 /* PING, SETTINGS, PRIORITY, empty DATA, WINDOW_UPDATE, frames that nobody knows */
-#define CHEAP_A_SECOND 100
-#define RESETS_BURST                                                                                         \
-    200 /* of streams: by the peer, or by us because of what the peer did (CVE-2023-44487, CVE-2025-8671) */
-#define RESETS_A_SECOND 20
-#define ASKED_TIMES     5 /* who is asked by many clients over one connection may say so much more */
-
 #define CONTINUATIONS_MIN 8
 #define FRAME_MAX         16384
 #define ACKS_MAX          100 /* waiting to be sent */
-#define UNSAID_MAX                                                                                           \
-    5000 /* frames without payload, of all kinds, waiting to be sent: the peer asks and does not listen */
-#define BLOCK_TIMES    4  /* a head so many times over its limit is not even answered */
-#define FIELD_OVERHEAD 32 /* of a field in SETTINGS_MAX_HEADER_LIST_SIZE: RFC 9113 section 6.5.2 */
-
-/* --- budgets --- */
-
-static void budget_init(struct h2_budget *budget, unsigned most, unsigned a_second)
-{
-    *budget = (struct h2_budget){.left = most, .most = most, .a_second = a_second};
-}
-
-static void budget_refill(struct h2_budget *budget, uint64_t now_us)
-{
-    uint64_t tokens;
-
-    if (now_us <= budget->since_us)
-        return;
-    tokens = (now_us - budget->since_us) * budget->a_second / 1000000;
-    if (tokens == 0)
-        return;
-    budget->since_us = now_us;
-    h2_budget_refund(budget, tokens < budget->most ? (unsigned)tokens : budget->most);
-}
-
-bool h2_budget_take(struct h2_budget *budget)
-{
-    if (budget->left == 0)
-        return false;
-    budget->left--;
-    return true;
-}
-
-void h2_budget_refund(struct h2_budget *budget, unsigned tokens)
-{
-    budget->left = budget->most - budget->left > tokens ? budget->left + tokens : budget->most;
-}
+#define BLOCK_TIMES       4   /* a head so many times over its limit is not even answered */
+#define FIELD_OVERHEAD    32  /* of a field in SETTINGS_MAX_HEADER_LIST_SIZE: RFC 9113 section 6.5.2 */
 
 /* --- streams --- */
 
@@ -106,75 +62,6 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     else
         h2_tell_closed(h2, stream, code);
     return 0;
-}
-
-/* --- bounds --- */
-
-static int have_enough(struct h2 *h2, const char *why)
-{
-    h2->problem = why;
-    h2->ends_with = H2_ENHANCE_YOUR_CALM;
-    return NGHTTP2_ERR_CALLBACK_FAILURE;
-}
-
-static void scan(struct h2 *h2, struct slice bytes)
-{
-    struct h2_scan *at = &h2->scan;
-
-    while (bytes.size > 0) {
-        size_t size = at->skip ? at->skip : sizeof at->head - at->size;
-        size = size < bytes.size ? size : bytes.size;
-        if (at->skip) {
-            at->skip -= (uint32_t)size;
-        } else {
-            memcpy(at->head + at->size, bytes.at, size);
-            at->size += (uint8_t)size;
-        }
-        bytes = (struct slice){bytes.at + size, bytes.size - size};
-        if (at->size < sizeof at->head)
-            continue;
-        h2->seen += at->head[3] != NGHTTP2_CONTINUATION;
-        at->skip = (uint32_t)at->head[0] << 16 | (uint32_t)at->head[1] << 8 | at->head[2];
-        at->size = 0;
-    }
-}
-
-/* What nghttp2 has passed over is of streams that are closed. */
-static bool charge_for_untold(struct h2 *h2)
-{
-    for (; h2->told < h2->seen; h2->told++)
-        if (!h2_budget_take(&h2->cheap))
-            return false;
-    return true;
-}
-
-static bool is_of_closed(struct h2 *h2, int32_t id)
-{
-    return id <= nghttp2_session_get_last_proc_stream_id(h2->session) && !h2_find(h2, id);
-}
-
-static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *argument)
-{
-    struct h2 *h2 = argument;
-
-    (void)session;
-    h2->told += head->type != NGHTTP2_CONTINUATION;
-    switch (head->type) {
-    case NGHTTP2_DATA: h2->data_was_empty = true; return 0;
-    case NGHTTP2_HEADERS:
-        return is_of_closed(h2, head->stream_id) && !h2_budget_take(&h2->cheap)
-                   ? have_enough(h2, "too many heads of streams that are closed")
-                   : 0;
-    case NGHTTP2_CONTINUATION: return 0; /* nghttp2 counts them */
-    case NGHTTP2_WINDOW_UPDATE:
-        if (h2->updates == 0)
-            return h2_budget_take(&h2->cheap) ? 0 : have_enough(h2, "too many frames that do nothing");
-        h2->updates--;
-        return 0;
-    case NGHTTP2_RST_STREAM:
-        return h2_budget_take(&h2->resets) ? 0 : have_enough(h2, "streams are opened and reset too fast");
-    default: return h2_budget_take(&h2->cheap) ? 0 : have_enough(h2, "too many frames that do nothing");
-    }
 }
 
 /* What nghttp2 ends the connection for by itself comes with nothing else that says why. */
@@ -239,7 +126,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
                  (struct slice){(const char *)value, value_size});
     if (h2->block.size > BLOCK_TIMES * (h2->options.limits.head_bytes + FRAME_MAX) ||
         h2->block.lines > BLOCK_TIMES * HEAD_FIELDS_MAX)
-        return have_enough(h2, "a head far over every limit");
+        return h2_have_enough(h2, "a head far over every limit");
     return 0;
 }
 
@@ -367,7 +254,7 @@ static int on_data_frame(struct h2 *h2, const nghttp2_frame *frame)
 
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return h2->data_was_empty && !h2_budget_take(&h2->cheap)
-                   ? have_enough(h2, "too many empty DATA frames")
+                   ? h2_have_enough(h2, "too many empty DATA frames")
                    : 0;
     stream = h2_find(h2, frame->hd.stream_id);
     if (stream)
@@ -402,14 +289,10 @@ bool h2_receive(struct h2 *h2, struct slice bytes, uint64_t now_us)
 
     if (h2->is_broken)
         return false;
-    budget_refill(&h2->cheap, now_us);
-    budget_refill(&h2->resets, now_us);
+    h2_bounds_refill(h2, now_us);
     taken = nghttp2_session_mem_recv(h2->session, (const uint8_t *)bytes.at, bytes.size);
-    scan(h2, bytes);
-    if (taken >= 0 && !charge_for_untold(h2))
-        taken = have_enough(h2, "too many frames of streams that are closed");
-    if (taken >= 0 && nghttp2_session_get_outbound_queue_size(h2->session) > UNSAID_MAX)
-        taken = have_enough(h2, "more and more to be said to a peer that does not read");
+    if (taken >= 0 && !h2_bounds_hold(h2, bytes))
+        taken = NGHTTP2_ERR_CALLBACK_FAILURE;
     if (taken >= 0)
         return true;
     h2->is_broken = true;
@@ -438,7 +321,7 @@ static nghttp2_session_callbacks *make_callbacks(void)
     nghttp2_session_callbacks *callbacks;
 
     CHECK(nghttp2_session_callbacks_new(&callbacks) == 0);
-    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, h2_on_begin_frame);
     nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, on_unknown_frame);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
@@ -505,15 +388,12 @@ static void say_settings(struct h2 *h2)
 struct h2 *h2_new(const struct h2_options *options, const struct h2_events *events, void *owner)
 {
     struct h2 *h2 = mem_zero(sizeof *h2);
-    unsigned times = options->role == H2_ASKS ? ASKED_TIMES : 1;
 
     h2->options = *options;
     h2->events = events;
     h2->owner = owner;
     list_init(&h2->noted);
-    h2->scan.skip = options->role == H2_ANSWERS ? H2_PREFACE_SIZE : 0;
-    budget_init(&h2->cheap, CHEAP_BURST * times, CHEAP_A_SECOND * times);
-    budget_init(&h2->resets, RESETS_BURST * times, RESETS_A_SECOND * times);
+    h2_bounds_init(h2);
     make_session(h2);
     say_settings(h2);
     return h2;

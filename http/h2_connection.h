@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the parts of HTTP/2 share: h2.c has the connection's life and what comes in, h2_fields.c heads, h2_write.c what goes out. Internal to
+ * What the parts of HTTP/2 share: h2.c has the connection's life and what comes in, h2_bounds.c what a peer may cost,
+ * h2_fields.c heads, h2_write.c what goes out. Internal to
  * http/. */
 #ifndef DROVER_HTTP_H2_CONNECTION_H
 #define DROVER_HTTP_H2_CONNECTION_H
@@ -104,6 +105,13 @@ int h2_on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void 
 /* A GOAWAY of our own making, when nghttp2's state cannot be relied on any more. */
 void h2_put_last_goaway(struct h2 *h2, enum h2_code code);
 
+/* h2_bounds.c */
+void h2_bounds_init(struct h2 *h2);
+void h2_bounds_refill(struct h2 *h2, uint64_t now_us);
+/* After these bytes were received. False: the peer has gone too far, h2_have_enough was said. */
+bool h2_bounds_hold(struct h2 *h2, struct slice bytes);
+int h2_have_enough(struct h2 *h2, const char *why); /* to be returned from a callback: ENHANCE_YOUR_CALM */
+int h2_on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *argument);
 /* False: there was none left. */
 bool h2_budget_take(struct h2_budget *budget);
 void h2_budget_refund(struct h2_budget *budget, unsigned tokens);
