@@ -132,6 +132,7 @@ static void check_pair(struct filling *filling, const struct pair_config *pair, 
         trial ? certificate_use(trial, (struct slice){pair->certificate.bytes, pair->certificate.size},
                                 (struct slice){pair->key.bytes, pair->key.size}, &blames_key)
               : certificate_error();
+    blames_key = blames_key && why;
     size_t mark = key_push(filling, blames_key ? "key" : "certificate");
     if (why)
         findings_error(filling->findings, blames_key ? key->place : certificate->place, filling->key,

@@ -115,7 +115,7 @@ START_TEST(a_certificate_near_its_end_is_worth_a_warning)
 {
     begin();
     char *said = warnings_of(LISTEN("{certificate: b.pem, key: b.key}"));
-    ck_assert_ptr_nonnull(strstr(said, "ends in 3 days"));
+    ck_assert_ptr_nonnull(strstr(said, "tls.certificate: ends in 3 days"));
     mem_free(said);
     end();
 }
